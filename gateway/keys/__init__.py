@@ -1,0 +1,1 @@
+"""Foreign issuers' keys and the checks that turn a token into claims."""

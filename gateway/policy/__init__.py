@@ -1,0 +1,1 @@
+"""May this token do this: access, decision, narrowing, and the judge of what comes back."""

@@ -1,0 +1,1 @@
+"""One validated, frozen configuration, with every problem reported at once."""

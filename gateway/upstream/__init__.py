@@ -1,0 +1,1 @@
+"""The only door to the FHIR server and to the identity provider."""

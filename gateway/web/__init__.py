@@ -1,0 +1,1 @@
+"""Each endpoint one file; web/fhir.py is the proxy from top to bottom."""
