@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PATIENT_CONTEXT_MISSING = "patient_context_missing"
     PATIENT_CONTEXT_INVALID = "patient_context_invalid"
     USER_REACH_UNKNOWN = "user_reach_unknown"
+    TYPE_OUT_OF_REACH = "type_out_of_reach"
     OUT_OF_REACH = "out_of_reach"
     SEARCH_BY_ID_ONLY = "search_by_id_only"
     PARAMETER_OUT_OF_REACH = "parameter_out_of_reach"
@@ -57,6 +58,7 @@ class Reason(StrEnum):
     UPSTREAM_MALFORMED = "upstream_malformed"
     UPSTREAM_TOO_LARGE = "upstream_too_large"
     UPSTREAM_REFUSED = "upstream_refused"
+    UPSTREAM_REJECTED = "upstream_rejected"
     UPSTREAM_FAILED = "upstream_failed"
     OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal_error"
@@ -115,6 +117,7 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.PATIENT_CONTEXT_MISSING: Answer(403, "forbidden", "The token has patient/ scopes but names no patient."),
     Reason.PATIENT_CONTEXT_INVALID: Answer(403, "forbidden", "The patient that the token names is not one plain id."),
     Reason.USER_REACH_UNKNOWN: Answer(403, "forbidden", "The token has user/ scopes but its user has no known reach."),
+    Reason.TYPE_OUT_OF_REACH: Answer(403, "forbidden", "The scopes of this token do not reach this resource type."),
     Reason.OUT_OF_REACH: _NOT_FOUND,
     Reason.SEARCH_BY_ID_ONLY: Answer(403, "forbidden", "Under this token this type can be searched by _id only."),
     Reason.PARAMETER_OUT_OF_REACH: Answer(403, "forbidden", "The parameter looks into data this token does not reach."),
@@ -131,6 +134,7 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.UPSTREAM_MALFORMED: Answer(502, "exception", "The FHIR server's answer could not be verified."),
     Reason.UPSTREAM_TOO_LARGE: Answer(502, "too-costly", "The FHIR server's answer is larger than can be verified."),
     Reason.UPSTREAM_REFUSED: Answer(502, "security", "The FHIR server refused this gateway."),
+    Reason.UPSTREAM_REJECTED: Answer(400, "processing", "The FHIR server does not accept this request."),
     Reason.UPSTREAM_FAILED: Answer(502, "exception", "The FHIR server reported an error."),
     Reason.OVERLOADED: Answer(503, "throttled", "The server is busy; try again shortly."),
     Reason.INTERNAL_ERROR: Answer(500, "exception", "An error on our side; the decision id names it in our log."),

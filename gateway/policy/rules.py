@@ -53,7 +53,11 @@ EXTRA_MEMBERSHIP: Mapping[str, tuple[str, ...]] = MappingProxyType({"Device": ("
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's choices, and the two base URLs (no trailing slash) under which our resources are known."""
+    """The operator's choices, and the two base URLs (no trailing slash) under which our resources are known.
+
+    `compartment_search` says that the upstream answers `Patient/A/Observation`; `unsupported_parameters` names, per
+    type, the search parameters that its CapabilityStatement leaves out, found at start-up (enforcement.md 8).
+    """
 
     public_base: str
     upstream_base: str
@@ -62,6 +66,8 @@ class Rules:
     shared_types: frozenset[str] = SHARED_TYPES
     searchable_shared_types: frozenset[str] = frozenset()
     practitioner_reach: PractitionerReach = PractitionerReach.ALL
+    compartment_search: bool = False
+    unsupported_parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def bases(self) -> tuple[str, str]:

@@ -1,0 +1,106 @@
+"""A resource opened one level deep: its members as raw slices, decoded only where a check looks.
+
+What leaves is written again from the very members that were judged, so that nothing our decoder and the client's
+could read differently survives: of duplicate members (also when written with escapes) only the judged one is left, and
+the bytes of every other value leave as they came (performance.md rules 6 and 11).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+Members = dict[str, msgspec.Raw]
+
+_MEMBERS = msgspec.json.Decoder(Members)
+_ENCODER = msgspec.json.Encoder()
+
+
+class MalformedResourceError(Exception):
+    """The bytes are not one JSON object that can have only one meaning."""
+
+
+def check_text(body: bytes) -> None:
+    """Refuse bytes that are not UTF-8; a decoder that skips a value would not look.
+
+    Raises `MalformedResourceError`. Source: RFC 8259 8.1.
+    """
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedResourceError("not UTF-8") from error
+
+
+def open_resource(body: bytes | msgspec.Raw) -> Members:
+    """The members of one resource. The text must have passed `check_text`, alone or as part of its Bundle.
+
+    Raises `MalformedResourceError` for anything that is not a JSON object nested to a sane depth.
+    """
+    try:
+        return _MEMBERS.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise MalformedResourceError("not a JSON object") from error
+
+
+def write_resource(members: Mapping[str, msgspec.Raw]) -> bytes:
+    """The resource as JSON; every value's bytes are those that came."""
+    return _ENCODER.encode(members)
+
+
+def string_member(members: Mapping[str, msgspec.Raw], name: str) -> str | None:
+    """A member that must be a string, such as `resourceType` or `id`; None where absent or of another kind."""
+    raw = members.get(name)
+    if raw is None:
+        return None
+    value = decode_member(raw)
+    return value if isinstance(value, str) else None
+
+
+def pick(members: Mapping[str, msgspec.Raw], names: Iterable[str]) -> dict[str, Any]:
+    """The named members, decoded. Raises `MalformedResourceError` where one has duplicate members inside."""
+    return {name: decode_member(members[name]) for name in names if name in members}
+
+
+def decode_member(raw: msgspec.Raw) -> Any:
+    """One value, decoded, provided that it has one meaning only.
+
+    Writing it again must give the same bytes; where white space, escapes or number forms differ, the slow and exact
+    decoder looks for duplicates. Raises `MalformedResourceError`.
+    """
+    text = bytes(raw)
+    try:
+        value = orjson.loads(text)
+        if orjson.dumps(value) != text:
+            json.loads(text, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise MalformedResourceError("a member has duplicate members or is not JSON") from error
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def nested_resources(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object below `value` that says it is a resource, `value` itself left out.
+
+    Found by its `resourceType`, wherever it hides: `contained`, a Bundle's entries, a Parameters' parts.
+    """
+    pending = list(_children(value))
+    while pending:
+        child = pending.pop()
+        if isinstance(child, dict) and "resourceType" in child:
+            yield child
+        pending.extend(_children(child))
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -1,0 +1,272 @@
+"""Lock three: every resource that comes back is judged by the permission it was asked under (enforcement.md 1).
+
+What cannot be judged is dropped. Nothing here trusts the server: not its `search.mode`, not its `fullUrl`, not that it
+answered what was asked.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+import msgspec
+
+from gateway.fhir.bundle import Bundle, Entry, EntryRequest, EntryResponse, KeptEntry, open_entry
+from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
+from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.resource import (
+    MalformedResourceError,
+    Members,
+    decode_member,
+    nested_resources,
+    open_resource,
+    pick,
+    string_member,
+)
+from gateway.policy.decision import KeepMatches, KeepResource, KeepVersions
+from gateway.policy.grant import Grant
+from gateway.policy.permission import Member, Permission, holds_no_stranger
+
+# They carry other resources whole, so that each of those is judged by itself (leak_20).
+_CARRIERS = frozenset({"Bundle", "Parameters"})
+_HISTORY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_STATUS = re.compile(r"[1-5]\d\d")
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,64}"')
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,18}(Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A Provenance that is visible if one of these is (enforcement.md 8)."""
+
+    references: tuple[Reference, ...]
+
+
+Judgement = bool | Targets
+
+
+def judge(members: Members, permission: Permission, grant: Grant) -> Judgement:
+    """Whether the resource may be shown under `permission`; `Targets` where that hangs on other resources.
+
+    Raises `MalformedResourceError` where a member that the check looks at has more than one meaning.
+    """
+    if grant.unlimited:
+        return True
+    resource = pick(members, permission.elements)
+    if permission.permits(resource):
+        return resource["resourceType"] not in _CARRIERS or _carries_only_visible(members, grant)
+    if permission.resource_type == "Provenance":
+        return _targets(members, permission)
+    return False
+
+
+def _carries_only_visible(members: Members, grant: Grant) -> bool:
+    for raw in members.values():
+        for nested in nested_resources([decode_member(raw)]):
+            nested_type = nested["resourceType"]
+            if not isinstance(nested_type, str) or not grant.visible(nested_type).permits(nested):
+                return False
+    return True
+
+
+def _targets(members: Members, permission: Permission) -> Judgement:
+    """The targets of a Provenance, if a unit would permit it but for its membership and no stranger is among them."""
+    names = permission.elements | {"target"}
+    resource = pick(members, names)
+    if resource.get("resourceType") != "Provenance":
+        return False
+    for unit in permission.units:
+        extent = unit.extent
+        if not isinstance(extent, Member) or not all(one.matches(resource) for one in unit.criteria):
+            continue
+        references = _references(resource.get("target"), extent.rules.bases)
+        strangers = {
+            one.id for one in references if one.resource_type == extent.compartments.compartment_type
+        } - extent.compartments.ids
+        if (
+            references
+            and not strangers
+            and holds_no_stranger(resource.get("contained"), extent.compartments, extent.rules)
+        ):
+            return Targets(references)
+    return False
+
+
+def _references(value: Any, bases: Sequence[str]) -> tuple[Reference, ...]:
+    found = []
+    for one in value if isinstance(value, list) else ():
+        text = one.get("reference") if isinstance(one, dict) else None
+        reference = parse_reference(text, bases) if isinstance(text, str) else None
+        if reference is not None:
+            found.append(reference)
+    return tuple(found)
+
+
+def judge_resource(body: bytes, keep: KeepResource) -> tuple[Members, Judgement]:
+    """The resource that a read brought, opened, and whether it may be shown.
+
+    Raises `MalformedResourceError`.
+    """
+    members = open_resource(body)
+    if not _is(members, keep.reference):
+        return members, False
+    return members, judge(members, keep.permission, keep.grant)
+
+
+def _is(members: Members, reference: Reference) -> bool:
+    return (
+        string_member(members, "resourceType") == reference.resource_type
+        and string_member(members, "id") == reference.id
+    )
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is kept of a Bundle, in order. `pending` are Provenances by their place in `kept`, which is None there."""
+
+    kept: list[KeptEntry | None] = field(default_factory=list)
+    pending: dict[int, tuple[KeptEntry, Targets]] = field(default_factory=dict)
+    shown: set[tuple[str, str]] = field(default_factory=set)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def keep(self, entry: KeptEntry, judgement: Judgement, resource_type: str, resource_id: str) -> None:
+        """Note one judgement."""
+        match judgement:
+            case True:
+                self.kept.append(entry)
+                self.shown.add((resource_type, resource_id))
+            case False:
+                self.dropped[resource_type] += 1
+            case Targets():
+                self.pending[len(self.kept)] = (entry, judgement)
+                self.kept.append(None)
+            case _:
+                assert_never(judgement)
+
+
+def judge_bundle(bundle: Bundle, keep: KeepMatches | KeepVersions) -> Verdict:
+    """Judge every entry of a searchset or a history.
+
+    An entry that cannot be read is dropped and counted under the type `unreadable`; the rest of the page stands.
+    """
+    verdict = Verdict()
+    for entry in bundle.entry:
+        try:
+            if isinstance(keep, KeepMatches):
+                _judge_found(entry, keep, verdict)
+            else:
+                _judge_version(entry, keep, verdict)
+        except MalformedResourceError:
+            verdict.dropped["unreadable"] += 1
+    return verdict
+
+
+def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
+    members = open_entry(entry)
+    if members is None:
+        verdict.dropped["unreadable"] += 1
+        return
+    resource_type, resource_id = string_member(members, "resourceType"), string_member(members, "id")
+    mode = entry.search.mode if entry.search is not None else None
+    if resource_type == "OperationOutcome" or mode == "outcome":
+        # Its text may quote what it should not (leak_28); what we left out is told in an outcome of our own.
+        return
+    address = _address(resource_type, resource_id)
+    if address is None:
+        verdict.dropped["unreadable"] += 1
+        return
+    match = _match_permission(address.resource_type, keep)
+    if mode == "include" or match is None:
+        permission, mode = keep.grant.visible(address.resource_type), "include"
+    elif keep.ids is not None and address.id not in keep.ids:
+        verdict.dropped[address.resource_type] += 1
+        return
+    else:
+        permission, mode = match, "match"
+    kept = KeptEntry(f"{keep.grant.rules.public_base}/{address}", members, search_mode=mode)
+    verdict.keep(kept, judge(members, permission, keep.grant), address.resource_type, address.id)
+
+
+def _match_permission(resource_type: str, keep: KeepMatches) -> Permission | None:
+    if keep.match is None:
+        return keep.grant.find(resource_type)
+    return keep.match if keep.match.resource_type == resource_type else None
+
+
+def _address(resource_type: str | None, resource_id: str | None) -> Reference | None:
+    return parse_reference(f"{resource_type}/{resource_id}")
+
+
+def _judge_version(entry: Entry, keep: KeepVersions, verdict: Verdict) -> None:
+    members = open_entry(entry)
+    if members is None:
+        _judge_deletion(entry, keep, verdict)
+        return
+    address = _address(string_member(members, "resourceType"), string_member(members, "id"))
+    if address is None or not _belongs(address, keep):
+        verdict.dropped["unreadable" if address is None else address.resource_type] += 1
+        return
+    permission = (
+        keep.grant.find(address.resource_type) if keep.instance is None else keep.grant.read(address.resource_type)
+    )
+    kept = _version(address, members, entry, keep.grant)
+    verdict.keep(kept, judge(members, permission, keep.grant), address.resource_type, address.id)
+
+
+def _belongs(address: Reference, keep: KeepVersions) -> bool:
+    if keep.instance is not None:
+        return address == keep.instance
+    return keep.resource_type is None or address.resource_type == keep.resource_type
+
+
+def _judge_deletion(entry: Entry, keep: KeepVersions, verdict: Verdict) -> None:
+    """A version without a resource tells only that something was deleted (enforcement.md 8)."""
+    address = keep.instance or _named_in(entry, keep.grant)
+    shown = address is not None and (
+        keep.instance is not None
+        or (_belongs(address, keep) and (keep.grant.unlimited or keep.grant.find(address.resource_type).unlimited))
+    )
+    if address is None or not shown:
+        verdict.dropped["unreadable" if address is None else address.resource_type] += 1
+        return
+    entry.request = EntryRequest("DELETE")
+    verdict.keep(_version(address, None, entry, keep.grant), True, address.resource_type, address.id)
+
+
+def _named_in(entry: Entry, grant: Grant) -> Reference | None:
+    named = parse_reference(entry.fullUrl or "", grant.rules.bases)
+    return None if named is None else Reference(named.resource_type, named.id)
+
+
+def _version(address: Reference, members: Members | None, entry: Entry, grant: Grant) -> KeptEntry:
+    method = entry.request.method if entry.request is not None else "PUT"
+    return KeptEntry(
+        f"{grant.rules.public_base}/{address}",
+        members,
+        request_method=method if method in _HISTORY_METHODS else "PUT",
+        request_url=str(address),
+        response=_response(entry.response),
+    )
+
+
+def _response(response: EntryResponse | None) -> EntryResponse:
+    """Only what has the form of a status, an ETag and an instant: nothing else travels in a response."""
+    if response is None:
+        return EntryResponse(status="200")
+    status = _STATUS.match(response.status or "")
+    return EntryResponse(
+        status=status[0] if status else "200",
+        etag=response.etag if _ETAG.fullmatch(response.etag or "") else None,
+        lastModified=response.lastModified if _INSTANT.fullmatch(response.lastModified or "") else None,
+    )
+
+
+def outcome_entry(left_out: Sequence[str]) -> KeptEntry:
+    """The entry that says what was asked and left out because no scope reaches it."""
+    text = "Left out, because the access token does not reach it: " + ", ".join(left_out)
+    outcome = operation_outcome(
+        code="incomplete", reason="left_out", sentence=text, severity="information", expression=None
+    )
+    members = msgspec.json.decode(encode_outcome(outcome), type=Members)
+    return KeptEntry(None, members, search_mode="outcome")

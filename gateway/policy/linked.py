@@ -1,0 +1,148 @@
+"""Criteria that look through a link into another resource: chains, `_has`, includes (checklist edge cases 111, 112).
+
+Such a criterion is answered by data that does not come back, so no later check can see it: it is let through only
+where everything it can look into is permitted by itself.
+"""
+
+from collections.abc import Iterator
+
+from gateway.fhir.compartments import narrowing_parameter
+from gateway.fhir.query import Has, Include, Key, Query
+from gateway.fhir.search_parameters import parameters_of
+from gateway.policy.decision import Deny
+from gateway.policy.grant import Grant
+from gateway.policy.permission import Member
+from gateway.policy.reach import Compartments
+from gateway.policy.reasons import Reason
+from gateway.scopes.resource_types import RESOURCE_TYPES
+
+# They search by a list, a text index, a stored query or a language of their own: nothing here can judge those.
+REFUSED_PARAMETERS = frozenset({"_filter", "_query", "_text", "_content", "_list", "_in"})
+
+
+def objection(query: Query, resource_type: str, grant: Grant) -> Deny | None:
+    """The first criterion of the query that could look into what the token does not reach, as a refusal."""
+    if grant.unlimited:
+        return None
+    for key in _keys(query):
+        refusal = _objection_to(key, resource_type, grant)
+        if refusal is not None:
+            return Deny(refusal, offender=str(key))
+    return None
+
+
+def _keys(query: Query) -> Iterator[Key | Has]:
+    yield from (criterion.key for criterion in query.filters)
+    yield from (rule.key for rule in query.sort)
+
+
+def _objection_to(key: Key | Has, resource_type: str, grant: Grant) -> Reason | None:
+    if isinstance(key, Has):
+        if not _may_look_back(key, resource_type, grant):
+            return Reason.PARAMETER_OUT_OF_REACH
+        return _objection_to(key.key, key.resource_type, grant)
+    first, *rest = key.hops
+    if first.name in REFUSED_PARAMETERS:
+        return Reason.PARAMETER_REFUSED
+    if not rest:
+        return None
+    for target in link_targets(resource_type, first.name, first.modifier):
+        if not _may_look_through(resource_type, first.name, target, grant):
+            return Reason.PARAMETER_OUT_OF_REACH
+        refusal = _objection_to(Key(tuple(rest)), target, grant)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def link_targets(resource_type: str, parameter: str, modifier: str | None) -> frozenset[str]:
+    """The types that a reference parameter can lead to; a type as modifier says which one."""
+    if modifier is not None:
+        return frozenset({modifier})
+    definition = parameters_of(resource_type).get(parameter)
+    return definition.targets if definition is not None and definition.targets else RESOURCE_TYPES
+
+
+def _may_look_through(resource_type: str, parameter: str, target: str, grant: Grant) -> bool:
+    """Whether every `target` that a permitted `resource_type.parameter` leads to is the token's to search."""
+    if grant.find(target).unlimited:
+        return True
+    owners = _owners(target, grant)
+    return (
+        owners is not None
+        and owners.compartment_type == target
+        and owners == _owners(resource_type, grant)
+        and _unconstrained(target, grant)
+        and _names_owner(resource_type, parameter, target, grant)
+    )
+
+
+def _may_look_back(key: Has, resource_type: str, grant: Grant) -> bool:
+    """Whether every `key.resource_type` that points at a permitted resource is the token's to search."""
+    if grant.find(key.resource_type).unlimited:
+        return True
+    owners = _owners(resource_type, grant)
+    return (
+        owners is not None
+        and owners.compartment_type == resource_type
+        and owners == _owners(key.resource_type, grant)
+        and _unconstrained(key.resource_type, grant)
+        and _names_owner(key.resource_type, key.reference, resource_type, grant)
+    )
+
+
+def _owners(resource_type: str, grant: Grant) -> Compartments | None:
+    """The compartments that every unit for the type is held to; None where units differ or one is not held so.
+
+    Only then does narrowing keep a link between two types inside the reach.
+    """
+    units = grant.find(resource_type).units
+    held = {unit.extent.compartments if isinstance(unit.extent, Member) else None for unit in units}
+    return next(iter(held)) if len(held) == 1 else None
+
+
+def _unconstrained(resource_type: str, grant: Grant) -> bool:
+    return all(not unit.criteria for unit in grant.find(resource_type).units)
+
+
+def _names_owner(resource_type: str, parameter: str, owner_type: str, grant: Grant) -> bool:
+    """Whether `parameter` says whose record it is, so that narrowing holds its target inside the reach."""
+    extra = grant.rules.extra_membership if owner_type == "Patient" else {}
+    owner_parameter = narrowing_parameter(owner_type, resource_type, extra)
+    return owner_parameter is not None and parameter in {owner_parameter, *_aliases(resource_type, owner_parameter)}
+
+
+def _aliases(resource_type: str, parameter: str) -> frozenset[str]:
+    """Other parameters that read the same element: `patient` is `subject` held to patients."""
+    definitions = parameters_of(resource_type)
+    element = _element(definitions[parameter].expression)
+    return frozenset(name for name, one in definitions.items() if _element(one.expression) == element)
+
+
+def _element(expression: str) -> str:
+    return expression.split(".where(", maxsplit=1)[0].strip("() ")
+
+
+def reachable_includes(query: Query, grant: Grant) -> tuple[tuple[Include, ...], tuple[str, ...]]:
+    """The includes worth sending, and those left out because the token reaches no type they can bring.
+
+    What an include brings is judged entry by entry as well; leaving it out here saves the server the work.
+    """
+    sendable: list[Include] = []
+    left_out: list[str] = []
+    for include in query.includes:
+        if any(grant.visible(target) for target in _include_targets(include)):
+            sendable.append(include)
+        else:
+            left_out.append("{}={}".format(*include.pair()))
+    return tuple(sendable), tuple(left_out)
+
+
+def _include_targets(include: Include) -> frozenset[str]:
+    if include.source == "*":
+        return RESOURCE_TYPES
+    if include.reverse:
+        return frozenset({include.source})
+    if include.parameter == "*":
+        return RESOURCE_TYPES
+    return link_targets(include.source, include.parameter, include.target)

@@ -1,0 +1,172 @@
+"""One compiled permission: the union of units that a token holds for one resource type and letter.
+
+Narrowing and verification both start from it, so that they cannot disagree (enforcement.md 1). A unit is never broken:
+its letters, its reach and its constraints belong together (SC-15, leak_17, leak_18).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.fhir.compartments import Membership, compile_membership
+from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
+from gateway.fhir.reference import Reference
+from gateway.fhir.resource import nested_resources
+from gateway.policy.reach import Compartments, Everything
+from gateway.policy.rules import MembershipMode, Rules
+from gateway.scopes.model import ResourceScope
+
+_ALWAYS_NEEDED = frozenset({"resourceType", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Resources that belong to one of these compartments."""
+
+    compartments: Compartments
+    membership: Membership
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A type outside every compartment that charts refer to: read by id, searched by `_id` only."""
+
+    compartments: Compartments
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One resource: the user's own (ID-10)."""
+
+    reference: Reference
+
+
+Extent = Everything | Member | Shared | Single
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unbroken unit for one type: an extent, and the criteria that all must hold.
+
+    `scope` is what the token said; None for the user's own resource.
+    """
+
+    extent: Extent
+    criteria: tuple[Criterion, ...] = ()
+    scope: ResourceScope | None = None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether it permits every resource of the type."""
+        return isinstance(self.extent, Everything) and not self.criteria
+
+    def permits(self, resource: Mapping[str, Any]) -> bool:
+        """Whether the resource, given by the members in `elements`, lies inside this unit."""
+        match self.extent:
+            case Everything():
+                within = True
+            case Member(compartments, membership, rules):
+                within = not compartments.ids.isdisjoint(membership.references(resource))
+                within = within and holds_no_stranger(resource.get("contained"), compartments, rules)
+            case Shared(compartments, rules):
+                within = holds_no_stranger(resource.get("contained"), compartments, rules)
+            case Single(reference):
+                within = resource.get("id") == reference.id and not resource.get("contained")
+        return within and all(criterion.matches(resource) for criterion in self.criteria)
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """The top-level members that `permits` looks at."""
+        found = _ALWAYS_NEEDED.union(*(criterion.elements for criterion in self.criteria))
+        if isinstance(self.extent, Member):
+            found |= self.extent.membership.elements
+        return found if isinstance(self.extent, Everything) else found | {"contained"}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The units a token holds for one type and letter, OR-ed (SC-13). Without units it permits nothing."""
+
+    resource_type: str
+    units: tuple[Unit, ...]
+    elements: frozenset[str]
+    unlimited: bool
+
+    def permits(self, resource: Mapping[str, Any]) -> bool:
+        """Whether one unit permits the resource, given by the members in `elements`."""
+        if resource.get("resourceType") != self.resource_type:
+            return False
+        return self.unlimited or any(unit.permits(resource) for unit in self.units)
+
+    def __bool__(self) -> bool:
+        return bool(self.units)
+
+
+def union(resource_type: str, units: tuple[Unit, ...]) -> Permission:
+    """The permission of these units. An unconstrained unit beside a constrained one wins (SC-16)."""
+    unlimited = any(unit.unlimited for unit in units)
+    elements = _ALWAYS_NEEDED.union(*(unit.elements for unit in units))
+    return Permission(resource_type, units, elements, unlimited)
+
+
+def compile_unit(
+    scope: ResourceScope, resource_type: str, reach: Everything | Compartments, rules: Rules
+) -> Unit | None:
+    """The unit that `scope` is for `resource_type`; None where it does not reach that type.
+
+    A wildcard scope with a constraint reaches only the types for which the parameter is defined (edge case 96), and
+    `_type` in it names them. A constraint that cannot be evaluated here never widens: the unit is not built (SC-23).
+    """
+    pairs = scope.constraints
+    named = [pair for pair in pairs if pair.name == "_type"]
+    if any(resource_type not in pair.value.split(",") for pair in named):
+        return None
+    try:
+        criteria = tuple(
+            compile_criterion(resource_type, pair.name, pair.modifier, pair.value, rules.bases)
+            for pair in pairs
+            if pair.name != "_type"
+        )
+    except UnsupportedCriterionError:
+        return None
+    extent = _extent(resource_type, reach, rules)
+    return None if extent is None else Unit(extent, criteria, scope)
+
+
+def _extent(resource_type: str, reach: Everything | Compartments, rules: Rules) -> Extent | None:
+    if isinstance(reach, Everything):
+        return reach
+    membership = membership_of(reach.compartment_type, resource_type, rules)
+    if membership is not None:
+        return Member(reach, membership, rules)
+    return Shared(reach, rules) if resource_type in rules.shared_types else None
+
+
+def membership_of(compartment_type: str, resource_type: str, rules: Rules) -> Membership | None:
+    """What makes a resource a member of a compartment under these rules; None where its type never is one."""
+    return compile_membership(
+        compartment_type,
+        resource_type,
+        subject_only=rules.membership is MembershipMode.SUBJECT,
+        extra=rules.extra_membership if compartment_type == "Patient" else {},
+        bases=rules.bases,
+    )
+
+
+def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) -> bool:
+    """Whether nothing contained belongs to a compartment of that type other than these (leak_20).
+
+    A contained resource is a part of its container, so it needs no scope of its own; but one that says it belongs to
+    another patient, or that is a patient we cannot recognise, takes the whole container with it.
+    """
+    for nested in nested_resources([contained]):
+        nested_type = nested["resourceType"]
+        if not isinstance(nested_type, str):
+            return False
+        membership = membership_of(compartments.compartment_type, nested_type, rules)
+        owners = membership.references(nested) if membership is not None else set()
+        if owners and compartments.ids.isdisjoint(owners):
+            return False
+    return True

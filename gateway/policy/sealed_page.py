@@ -1,0 +1,63 @@
+"""Paging links that only the grant they were made for can open (enforcement.md 4, leak_07).
+
+A server's own paging link is a bearer handle (hapi.md B1). It leaves this gateway encrypted and authenticated, bound to
+client, user, patient and scopes, and with an end. AES-SIV needs no random nonce, so sealing stays a pure function.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from gateway.policy.access import Access
+
+MAX_SEALED_LENGTH = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPage:
+    """What a link remembers: the client's own request, and where the server keeps this page of its answer.
+
+    `expires_at` is in seconds since the epoch.
+    """
+
+    path: str
+    query: str
+    target: str
+    expires_at: int
+
+
+class Sealer:
+    """Seals and opens paging links with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` is any secret of at least 32 bytes; a key of the right size is derived from it."""
+        self._cipher = AESSIV(hashlib.sha512(b"smart-fhir-gateway page\x00" + key).digest())
+
+    def seal(self, page: SealedPage, access: Access) -> str:
+        """A URL-safe handle for `page` that only a token with the same grant opens."""
+        text = orjson.dumps([page.path, page.query, page.target, page.expires_at])
+        sealed = self._cipher.encrypt(text, [_binding(access)])
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def open(self, handle: str, access: Access, now: float) -> SealedPage | None:
+        """The page, or None: made up, altered, of another grant, or too old. All four look the same."""
+        if len(handle) > MAX_SEALED_LENGTH:
+            return None
+        try:
+            sealed = base64.b64decode(handle + "=" * (-len(handle) % 4), altchars=b"-_", validate=True)
+            path, query, target, expires_at = orjson.loads(self._cipher.decrypt(sealed, [_binding(access)]))
+        except (binascii.Error, InvalidTag, ValueError):
+            return None
+        page = SealedPage(path, query, target, expires_at)
+        return page if now < page.expires_at else None
+
+
+def _binding(access: Access) -> bytes:
+    """A digest of everything that makes two tokens the same grant."""
+    parts = [access.issuer, access.client_id, access.subject, access.patient, str(access.user), access.scope_text]
+    return hashlib.sha256(orjson.dumps(parts)).digest()
