@@ -1,0 +1,118 @@
+"""One run of load: wrk against a server, the server's CPU time around it, and what other processes took meanwhile."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import wrk
+from bench.bodies import PATIENT
+from bench.machine import Cores, cpu_seconds, machine_seconds, pinned
+from bench.ratios import Round, Run
+from bench.scenarios import Load, Tokens
+from bench.servers import Place, Server, get
+
+CONNECTIONS = 16
+
+
+class WrongAnswer(Exception):
+    """A server answered, but not with what the row is about; measuring it would compare nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A running server and the load for it, ready to be sent."""
+
+    server: Server
+    load: Load
+    token: str
+    script: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def prepare(place: Place, server: Server, load: Load, label: str) -> Side:
+    """Make the tokens and the wrk script of one side."""
+    tokens = None
+    if load.tokens is not Tokens.ONE:
+        tokens = place.issuer.write_tokens(place.folder / f"{label}.tokens", load.tokens.value)
+    script = place.folder / f"{label}.lua"
+    script.write_text(wrk.script(load.path, tokens))
+    return Side(server, load, place.issuer.token(load.scope()), script)
+
+
+def check(side: Side) -> None:
+    """Ask once and look at the answer: status 200, the resource or the number of entries, nobody else's data."""
+    status, body = get(side.server, side.load.path, side.headers)
+    name = f"{side.server.name} at {side.load.path}"
+    if status != 200:
+        raise WrongAnswer(f"{name} answered {status}: {body[:500].decode(errors='replace')}")
+    answer = json.loads(body)
+    expected = side.load.entries
+    if expected is None:
+        if answer.get("resourceType") != "Observation":
+            raise WrongAnswer(f"{name} answered with a {answer.get('resourceType')}, not an Observation")
+        return
+    entries = answer.get("entry", [])
+    matches = [one for one in entries if one.get("search", {}).get("mode") == "match"]
+    if len(matches) != expected:
+        raise WrongAnswer(f"{name} answered {len(matches)} matches instead of {expected}")
+    foreign = [one for one in matches if one["resource"]["subject"]["reference"] != f"Patient/{PATIENT}"]
+    if foreign:
+        raise WrongAnswer(f"{name} passed {len(foreign)} entries of another patient")
+
+
+class Bench:
+    """The instrument: it knows which processes belong to the benchmark, so that it can tell what others used."""
+
+    def __init__(self, cores: Cores, own: int, seconds: float) -> None:
+        self._cores = cores
+        self._own = own
+        self._seconds = seconds
+        self._servers: list[Server] = []
+
+    def watch(self, servers: Sequence[Server]) -> None:
+        """The servers that are up now, the one under test and those that wait."""
+        self._servers = list(servers)
+
+    def run(self, side: Side, seconds: float | None = None) -> Run:
+        """Send the load once; raises `wrk.BadRun` when some answers were errors."""
+        line = wrk.command(
+            side.server.url(side.load.path),
+            side.script,
+            seconds or self._seconds,
+            CONNECTIONS,
+            [f"{name}: {value}" for name, value in side.headers.items()],
+        )
+        server = side.server.family()
+        known = [self._own, *(pid for one in self._servers for pid in one.family())]
+        before = (machine_seconds(), cpu_seconds(known), _children(), cpu_seconds(server), time.monotonic())
+        done = subprocess.run(pinned(self._cores.load, line), capture_output=True, text=True, check=False)
+        after = (machine_seconds(), cpu_seconds(known), _children(), cpu_seconds(server), time.monotonic())
+        machine, ours, load, used, wall = (late - early for late, early in zip(after, before, strict=True))
+        summary = wrk.usable(wrk.parse(done.stdout + done.stderr), side.server.url(side.load.path))
+        return Run(summary.requests, used, summary.wall_seconds, max(0.0, (machine - ours - load) / wall))
+
+    def round(self, ours: Side, peer: Side) -> Round:
+        """A B B A."""
+        first, second, third, fourth = (self.run(side) for side in (ours, peer, peer, ours))
+        return Round(ours=(first, fourth), peer=(second, third))
+
+    def warm(self, side: Side) -> None:
+        """Let a server fill its caches and pools; with many tokens, until each has been seen once."""
+        self.run(side, 2.0)
+        left = side.load.tokens.value
+        while left > 0:
+            left -= self.run(side, 1.0).requests
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

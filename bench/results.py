@@ -1,0 +1,66 @@
+"""How the result is shown: a table to read, and `bench/results/latest.json` to compare with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.ratios import MemoryRow, Row
+
+_HEAD = ("name", "peer", "ratio", "min", "max", "us ours", "us peer", "rps ours", "rps peer", "rounds", "goal", "met?")
+
+
+def table(rows: Sequence[Row], memory: Sequence[MemoryRow]) -> str:
+    """All figures as text, columns aligned."""
+    lines = [_HEAD, *(_cells(row) for row in rows)]
+    text = _aligned(lines)
+    if memory:
+        cells = [(one.name, f"{one.mb:.1f}", one.goal, _yes(one.met)) for one in memory]
+        text += "\n\n" + _aligned([("name", "MB", "goal", "met?"), *cells])
+    if any(row.noisy for row in rows):
+        text += "\n\n* too few undisturbed rounds: other processes were at work, so take this row with care"
+    return text
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name + ("*" if row.noisy else ""),
+        row.peer,
+        f"{row.ratio:.2f}",
+        f"{row.min:.2f}",
+        f"{row.max:.2f}",
+        f"{row.ours_us:.0f}",
+        f"{row.peer_us:.0f}",
+        f"{row.ours_rps:.0f}",
+        f"{row.peer_rps:.0f}",
+        str(row.rounds),
+        row.goal or "-",
+        _yes(row.met),
+    )
+
+
+def _yes(met: bool | None) -> str:
+    return "-" if met is None else "yes" if met else "NO"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
+
+
+def document(rows: Sequence[Row], memory: Sequence[MemoryRow], machine: dict[str, object]) -> dict[str, object]:
+    """The JSON form; its shape is fixed by tests/bench."""
+    return {
+        "machine": machine,
+        "rows": [asdict(row) for row in rows],
+        "memory": [asdict(one) for one in memory],
+    }
+
+
+def write(path: Path, content: dict[str, object]) -> None:
+    """One key a line, so that a diff between two results reads well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
