@@ -1,0 +1,94 @@
+"""The upstream's CapabilityStatement, made to say what this gateway really lets through (enforcement.md 5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+# What this gateway lets through today; all else it refuses, so all else is left out.
+_INSTANCE_INTERACTIONS = frozenset({"read", "vread", "history-instance", "history-type", "search-type"})
+_SYSTEM_INTERACTIONS = frozenset({"history-system", "search-system"})
+
+
+class NotACapabilityStatementError(Exception):
+    """The document is something else."""
+
+
+def public_statement(document: Any, *, public_base: str, oauth_uris: Mapping[str, str]) -> dict[str, Any]:
+    """The statement with our address, our security section in every `rest`, and only what is let through.
+
+    `oauth_uris` maps the names of the legacy extension (`authorize`, `token`, ...) to URLs; without `token` the
+    extension is left out (checklist D-26). Raises `NotACapabilityStatementError`.
+    """
+    if not isinstance(document, dict) or document.get("resourceType") != "CapabilityStatement":
+        raise NotACapabilityStatementError
+    rest = document.get("rest")
+    servers = [one for one in rest if isinstance(one, dict)] if isinstance(rest, list) else []
+    implementation = {"description": "SMART gateway", "url": public_base}
+    security = _security(oauth_uris)
+    return {
+        **{name: value for name, value in document.items() if name not in {"url", "contained", "messaging"}},
+        "implementation": implementation,
+        "rest": [_rest(one, security) for one in servers] or [{"mode": "server", "security": security}],
+    }
+
+
+def _rest(rest: dict[str, Any], security: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in rest.items() if name not in {"operation", "security", "interaction"}}
+    interaction = _interactions(rest.get("interaction"), _SYSTEM_INTERACTIONS)
+    if interaction:
+        kept["interaction"] = interaction
+    resources = rest.get("resource")
+    kept["resource"] = (
+        [_resource(one) for one in resources if isinstance(one, dict)] if isinstance(resources, list) else []
+    )
+    return {**kept, "security": security}
+
+
+def _resource(resource: dict[str, Any]) -> dict[str, Any]:
+    writing = {
+        "operation",
+        "interaction",
+        "updateCreate",
+        "conditionalCreate",
+        "conditionalUpdate",
+        "conditionalDelete",
+    }
+    kept = {name: value for name, value in resource.items() if name not in writing}
+    return {**kept, "interaction": _interactions(resource.get("interaction"), _INSTANCE_INTERACTIONS)}
+
+
+def _interactions(value: Any, allowed: frozenset[str]) -> list[dict[str, Any]]:
+    listed = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [{"code": one["code"]} for one in listed if one.get("code") in allowed]
+
+
+def _security(oauth_uris: Mapping[str, str]) -> dict[str, Any]:
+    section: dict[str, Any] = {
+        "cors": True,
+        "service": [
+            {
+                "coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}],
+                "text": "OAuth 2.0 using SMART App Launch (see https://www.hl7.org/fhir/smart-app-launch/)",
+            }
+        ],
+    }
+    if "token" in oauth_uris:
+        uris = [{"url": name, "valueUri": uri} for name, uri in oauth_uris.items()]
+        section["extension"] = [{"url": _OAUTH_URIS, "extension": uris}]
+    return section
+
+
+def search_parameters(document: Any) -> dict[str, frozenset[str]]:
+    """Per type, the search parameters that the statement declares; types that declare none are left out."""
+    found: dict[str, frozenset[str]] = {}
+    rest = document.get("rest") if isinstance(document, dict) else None
+    for server in rest if isinstance(rest, list) else ():
+        resources = server.get("resource") if isinstance(server, dict) else None
+        for resource in resources if isinstance(resources, list) else ():
+            if not isinstance(resource, dict) or not isinstance(resource.get("searchParam"), list):
+                continue
+            names = {one.get("name") for one in resource["searchParam"] if isinstance(one, dict)}
+            found[str(resource.get("type"))] = frozenset(name for name in names if isinstance(name, str))
+    return found

@@ -1,0 +1,100 @@
+"""What leaves the gateway: one value per answer, and the few ASGI messages that carry it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
+from gateway.policy.decision import Deny
+from gateway.policy.reasons import ANSWERS, Reason
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+FHIR_JSON = b"application/fhir+json;charset=utf-8"
+_FHIR_HEADERS: tuple[Header, ...] = ((b"content-type", FHIR_JSON), (b"x-content-type-options", b"nosniff"))
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer, and what telemetry says of it. `body` is an iterator only where bytes are streamed through."""
+
+    status: int
+    reason: Reason
+    body: bytes | AsyncIterator[bytes]
+    headers: list[Header] = field(default_factory=list)
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    misses: Counter[str] = field(default_factory=Counter)
+
+
+class Refused(Exception):
+    """Ends the way of a request with a refusal; its value says why."""
+
+    def __init__(self, reason: Reason, offender: str = "", *, scope: str = "", hint: str = "") -> None:
+        super().__init__(reason.value)
+        self.deny = Deny(reason, offender, scope)
+        self.hint = hint
+        self.headers: list[Header] = []
+
+    @classmethod
+    def because(cls, deny: Deny) -> "Refused":
+        """The refusal of a decision."""
+        return cls(deny.reason, deny.offender, scope=deny.scope)
+
+
+def fhir_answer(body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+    """A permitted answer in FHIR JSON."""
+    return Answer(status, Reason.PERMITTED, body, [*_FHIR_HEADERS, *headers])
+
+
+def refusal(refused: Refused, *, realm: str) -> Answer:
+    """The answer to a refusal: its status, an OperationOutcome, and the challenge RFC 6750 3 asks for.
+
+    Not found and out of reach are one answer, byte for byte (leak_30); the audit line knows which it was.
+    """
+    reason = refused.deny.reason
+    answer = ANSWERS[reason]
+    told = Reason.NOT_FOUND if answer == ANSWERS[Reason.NOT_FOUND] else reason
+    offender = "" if told is Reason.NOT_FOUND else refused.deny.offender
+    sentence = f"{answer.sentence} {refused.hint}".strip()
+    outcome = operation_outcome(code=answer.issue_code, reason=told, sentence=sentence, expression=offender)
+    headers = [*_FHIR_HEADERS, *refused.headers, (b"cache-control", b"no-store")]
+    challenge = _challenge(reason, answer.status, refused.deny.scope, realm)
+    if challenge:
+        headers.append((b"www-authenticate", challenge.encode("ascii", "replace")))
+    if answer.status == 503:
+        headers.append((b"retry-after", b"5"))
+    return Answer(answer.status, reason, encode_outcome(outcome), headers)
+
+
+def _challenge(reason: Reason, status: int, scope: str, realm: str) -> str | None:
+    if reason is Reason.TOKEN_MISSING:
+        return f'Bearer realm="{realm}"'
+    if status == 401:
+        return f'Bearer realm="{realm}", error="invalid_token"'
+    if reason is Reason.SCOPE_INSUFFICIENT:
+        asked = f', scope="{scope}"' if scope else ""
+        return f'Bearer realm="{realm}", error="insufficient_scope"{asked}'
+    return None
+
+
+async def send_answer(send: Send, answer: Answer, *, head: bool) -> None:
+    """Write the answer; for HEAD its headers alone."""
+    body = answer.body
+    if isinstance(body, bytes):
+        headers = [*answer.headers, (b"content-length", b"%d" % len(body))]
+        if answer.status == 304:
+            headers, body = answer.headers, b""
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head else body})
+        return
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    if not head:
+        async for piece in body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

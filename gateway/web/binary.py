@@ -1,0 +1,114 @@
+"""Bodies that are streamed: what an unlimited token reads, and a Binary once something readable vouches for it."""
+
+from collections.abc import AsyncIterator, Awaitable
+
+from gateway.fhir.bundle import split_bundle
+from gateway.fhir.interaction import TypeSearch
+from gateway.fhir.query import Filter, Hop, Key, Query
+from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.resource import Members, decode_member, open_resource, string_member
+from gateway.policy.decide import decide
+from gateway.policy.decision import Allow, KeepMatches, Send
+from gateway.policy.judge import judge_bundle
+from gateway.policy.reasons import Reason
+from gateway.upstream.exchange import Response
+from gateway.web.answer import Answer, Header, Refused
+from gateway.web.fetch import FhirServer, is_json, refuse_failure, validators
+from gateway.web.reading import Asked, Reader
+
+_FHIR_JSON = b"application/fhir+json"
+_PASSED_ON = frozenset({b"content-type", b"content-length", b"content-disposition"})
+# What a Binary holds is somebody else's document: it must not run as a page of ours.
+_AS_A_DOCUMENT: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"sandbox; default-src 'none'"),
+)
+
+
+def streamed(response: Response) -> Answer:
+    """The answer that passes the upstream's body on piece by piece, in constant memory (performance.md rule 7)."""
+    headers = [(name, value) for name, value in response.headers if name in _PASSED_ON]
+    answer = Answer(200, Reason.PERMITTED, _pieces(response), [*headers, *validators(response), *_AS_A_DOCUMENT])
+    answer.kept = 1
+    return answer
+
+
+async def _pieces(response: Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in response.stream():
+            yield piece
+    finally:
+        await response.aclose()
+
+
+async def relay(server: FhirServer, send: Send, asked: Asked, accept: bytes = _FHIR_JSON) -> Answer:
+    """What a token that sees everything reads: nothing to judge, so nothing is held back."""
+    response = await server.open(send, asked.request_id, accept)
+    await refuse_failure(response)
+    return streamed(response)
+
+
+async def keep_binary(server: FhirServer, send: Send, reference: Reference, asked: Asked, reader: Reader) -> Answer:
+    """A Binary, if its security context or a document that points at it may be seen (enforcement.md 2).
+
+    A raw answer that carries `X-Security-Context` (R4 Binary, 2.36.4) is decided on its head alone and streamed; else
+    the resource is read first. Raises `Refused` (not found) where nothing vouches for it.
+    """
+    response = await server.open(send, asked.request_id, asked.accept)
+    await refuse_failure(response)
+    bases = asked.grant.rules.bases
+    named = next((value for name, value in response.headers if name == b"x-security-context"), None)
+    if named is not None and not is_json(response):
+        context = parse_reference(named.decode("latin-1"), bases)
+        if context is not None and await _settled(reader.may_see(context, asked), response):
+            return streamed(response)
+    await response.aclose()
+    members = open_resource((await server.fetch(send, asked.request_id)).body)
+    if not await _is_vouched_for(members, reference, asked, server, reader):
+        raise Refused(Reason.OUT_OF_REACH)
+    return await relay(server, send, asked, asked.accept)
+
+
+async def _settled(question: Awaitable[bool], response: Response) -> bool:
+    try:
+        return await question
+    except BaseException:
+        await response.aclose()
+        raise
+
+
+async def _is_vouched_for(
+    members: Members, reference: Reference, asked: Asked, server: FhirServer, reader: Reader
+) -> bool:
+    if string_member(members, "resourceType") != "Binary" or string_member(members, "id") != reference.id:
+        return False
+    if "securityContext" in members:
+        value = decode_member(members["securityContext"])
+        text = value.get("reference") if isinstance(value, dict) else None
+        context = parse_reference(text, asked.grant.rules.bases) if isinstance(text, str) else None
+        return context is not None and await reader.may_see(context, asked)
+    return await _a_document_points_at(reference, asked, server)
+
+
+async def _a_document_points_at(reference: Reference, asked: Asked, server: FhirServer) -> bool:
+    """Whether the token finds a DocumentReference whose attachment is this Binary."""
+    bases = asked.grant.rules.bases
+    places = ",".join([str(reference), *(f"{base}/{reference}" for base in bases)])
+    search = TypeSearch("DocumentReference", Query(filters=(Filter(Key((Hop("location"),)), places),)))
+    decision = decide(search, asked.grant)
+    if not isinstance(decision, Allow) or not isinstance(decision.keep, KeepMatches):
+        return False
+    fetched = await server.fetch(decision.send, asked.request_id)
+    verdict = judge_bundle(split_bundle(fetched.body), decision.keep)
+    found = [entry.members for entry in verdict.kept if entry is not None and entry.members is not None]
+    return any(_attaches(members, reference, bases) for members in found if "content" in members)
+
+
+def _attaches(members: Members, reference: Reference, bases: tuple[str, str]) -> bool:
+    content = decode_member(members["content"])
+    for one in content if isinstance(content, list) else ():
+        attachment = one.get("attachment") if isinstance(one, dict) else None
+        url = attachment.get("url") if isinstance(attachment, dict) else None
+        if isinstance(url, str) and parse_reference(url, bases) == reference:
+            return True
+    return False

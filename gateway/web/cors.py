@@ -1,0 +1,45 @@
+"""Cross-origin rules in two tiers: discovery for anyone, the rest for registered origins (checklist CO-1..CO-5)."""
+
+from gateway.web.answer import Header
+
+_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_REQUEST_HEADERS = b"Authorization, Content-Type, Accept, If-Match, If-None-Match, If-None-Exist, If-Modified-Since, Prefer, X-Request-ID"
+_EXPOSED = (
+    b"ETag, Location, Content-Location, Last-Modified, WWW-Authenticate, Retry-After, X-Progress, Link, "
+    b"X-Request-ID, X-Decision-ID"
+)
+
+ANY_ORIGIN: tuple[Header, ...] = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED))
+
+
+class Cors:
+    """The origins that may use the FHIR endpoints from a browser."""
+
+    def __init__(self, allowed_origins: tuple[str, ...]) -> None:
+        """Exact origins, or `*` for every one."""
+        self._any = "*" in allowed_origins
+        self._origins = frozenset(origin.encode() for origin in allowed_origins)
+
+    def headers(self, origin: bytes | None) -> tuple[Header, ...]:
+        """The headers for an answer to a page from `origin`; they go on errors too (edge case 151)."""
+        if origin is None:
+            return ()
+        if not self._any and origin not in self._origins:
+            return ((b"vary", b"Origin"),)
+        return (
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", _EXPOSED),
+            (b"vary", b"Origin"),
+        )
+
+    def preflight(self, origin: bytes | None, *, public: bool) -> tuple[Header, ...]:
+        """The headers of an answer to OPTIONS; no token is needed for it (edge case 149)."""
+        allowed = ANY_ORIGIN if public else self.headers(origin)
+        if not any(name == b"access-control-allow-origin" for name, _ in allowed):
+            return allowed
+        return (
+            *allowed,
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", _REQUEST_HEADERS),
+            (b"access-control-max-age", b"600"),
+        )

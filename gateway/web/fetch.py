@@ -1,0 +1,143 @@
+"""One question to the FHIR server, and its answer as far as it may be believed."""
+
+import re
+from dataclasses import dataclass
+
+from gateway.fhir.resource import MalformedResourceError, check_text
+from gateway.policy.decision import Send
+from gateway.policy.reasons import Reason
+from gateway.upstream.authentication import UpstreamAuthentication
+from gateway.upstream.exchange import (
+    Exchange,
+    Headers,
+    Malformed,
+    PoolExhausted,
+    Request,
+    Response,
+    ResponseTooLarge,
+    TimedOut,
+    Unreachable,
+    UpstreamError,
+)
+from gateway.web.answer import Header, Refused
+
+_JSON_TYPE = re.compile(rb"(application/(fhir\+)?json|text/json)\s*(;.*)?", re.IGNORECASE)
+_ETAG = re.compile(rb'(W/)?"[\x21\x23-\x7e]{0,64}"')
+_HTTP_DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
+
+# Above this a search leaves as POST _search: request lines of 8 KB are refused by common servers.
+_LONGEST_QUERY = 4096
+
+_IDENTITY = (b"accept-encoding", b"identity")
+_FORM = (b"content-type", b"application/x-www-form-urlencoded")
+# A shared search cache answers one user's rows to another, and leniency drops our own narrowing (hapi.md B2, B4).
+_SEARCH_HEADERS: Headers = ((b"cache-control", b"no-cache"), (b"prefer", b"handling=strict"))
+
+_FAILURES: dict[type[UpstreamError], Reason] = {
+    Unreachable: Reason.UPSTREAM_UNREACHABLE,
+    TimedOut: Reason.UPSTREAM_TIMEOUT,
+    Malformed: Reason.UPSTREAM_MALFORMED,
+    ResponseTooLarge: Reason.UPSTREAM_TOO_LARGE,
+    PoolExhausted: Reason.OVERLOADED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole JSON body that is UTF-8, with the validators that came along, if they have the right form."""
+
+    body: bytes
+    validators: tuple[Header, ...]
+
+
+class FhirServer:
+    """The upstream as the proxy asks it: JSON only, our own credentials, nothing of the client's headers."""
+
+    def __init__(
+        self, exchange: Exchange, base_path: bytes, authentication: UpstreamAuthentication, *, body_limit: int
+    ) -> None:
+        """`base_path` is the path of the upstream's base without trailing slash; `body_limit` is in bytes."""
+        self._exchange = exchange
+        self._base_path = base_path
+        self._authentication = authentication
+        self._body_limit = body_limit
+
+    async def fetch(self, send: Send, request_id: bytes) -> Fetched:
+        """The answer to `send`, read whole. Raises `Refused` for anything but a 200 in FHIR JSON."""
+        response = await self.open(send, request_id)
+        await refuse_failure(response)
+        if not is_json(response):
+            await response.aclose()
+            raise Refused(Reason.UPSTREAM_MALFORMED)
+        return Fetched(await self.read(response), validators(response))
+
+    async def read(self, response: Response) -> bytes:
+        """The body, whole and UTF-8. Raises `Refused`."""
+        try:
+            body = await response.read(self._body_limit)
+            check_text(body)
+        except MalformedResourceError as error:
+            raise Refused(Reason.UPSTREAM_MALFORMED) from error
+        except UpstreamError as error:
+            raise Refused(_FAILURES[type(error)]) from error
+        return body
+
+    async def open(self, send: Send, request_id: bytes, accept: bytes = b"application/fhir+json") -> Response:
+        """The answer to `send` with its body still to come. Raises `Refused` where there is none."""
+        headers = self._authentication.static_headers
+        if headers is None:
+            try:
+                headers = await self._authentication.headers()
+            except UpstreamError as error:
+                raise Refused(_FAILURES[type(error)]) from error
+        try:
+            return await self._exchange.send(self._request(send, request_id, accept, headers))
+        except UpstreamError as error:
+            raise Refused(_FAILURES[type(error)]) from error
+
+    def _request(self, send: Send, request_id: bytes, accept: bytes, authentication: Headers) -> Request:
+        path = self._base_path + send.path.encode()
+        common = ((b"accept", accept), _IDENTITY, (b"x-request-id", request_id), *authentication)
+        if send.search:
+            common = (*common, *_SEARCH_HEADERS)
+        query = send.query.encode()
+        if send.search and len(query) > _LONGEST_QUERY:
+            return Request(b"POST", path + b"/_search", (*common, _FORM), query)
+        return Request(b"GET", path + b"?" + query if query else path or b"/", common)
+
+
+async def refuse_failure(response: Response) -> None:
+    """Raise `Refused` unless the answer is a 200 we can read; what a failure's body says never leaves (leak_28)."""
+    encoded = any(name == b"content-encoding" and value != b"identity" for name, value in response.headers)
+    if response.status == 200 and not encoded:
+        return
+    await response.aclose()
+    raise Refused(_failure(response.status))
+
+
+def _failure(status: int) -> Reason:
+    if status in {404, 410}:
+        return Reason.NOT_FOUND
+    if status in {401, 403, 407}:
+        return Reason.UPSTREAM_REFUSED
+    if status in {429, 503}:
+        return Reason.OVERLOADED
+    if status in {408, 504}:
+        return Reason.UPSTREAM_TIMEOUT
+    if 400 <= status < 500 or status == 501:
+        return Reason.UPSTREAM_REJECTED
+    return Reason.UPSTREAM_FAILED if status >= 500 else Reason.UPSTREAM_MALFORMED
+
+
+def is_json(response: Response) -> bool:
+    """Whether the answer says that it is FHIR JSON."""
+    return any(name == b"content-type" and _JSON_TYPE.fullmatch(value) for name, value in response.headers)
+
+
+def validators(response: Response) -> tuple[Header, ...]:
+    """`ETag` and `Last-Modified`, where they have the form HTTP gives them (RFC 9110 8.8)."""
+    return tuple(
+        (name, value)
+        for name, value in response.headers
+        if (name == b"etag" and _ETAG.fullmatch(value)) or (name == b"last-modified" and _HTTP_DATE.fullmatch(value))
+    )

@@ -1,0 +1,50 @@
+"""Grants, compiled once and shared by every token that says the same (performance.md rule 5)."""
+
+from collections import OrderedDict
+
+from gateway.policy.access import Access
+from gateway.policy.decision import Need
+from gateway.policy.grant import Grant
+from gateway.policy.reach import Facts
+from gateway.policy.rules import Rules
+from gateway.web.reach import UserCompartments
+
+_Key = tuple[str, str | None, object, object, Facts | None]
+
+
+class Grants:
+    """A bounded memory of compiled grants. A grant depends on scopes, patient and user, never on the client."""
+
+    def __init__(self, rules: Rules, users: UserCompartments, *, entries: int) -> None:
+        self._rules = rules
+        self._users = users
+        self._entries = entries
+        self._by_access: OrderedDict[int, tuple[Access, Grant]] = OrderedDict()
+        self._by_meaning: OrderedDict[_Key, Grant] = OrderedDict()
+
+    def of(self, access: Access) -> Grant:
+        """The grant of a token, as far as the token alone tells it."""
+        known = self._by_access.get(id(access))
+        if known is not None:
+            return known[1]
+        grant = self._shared(access, None)
+        # The access is held beside its grant, so that its id cannot be given to another while the entry stands.
+        self._by_access[id(access)] = (access, grant)
+        if len(self._by_access) > self._entries:
+            self._by_access.popitem(last=False)
+        return grant
+
+    async def informed(self, access: Access, need: Need, request_id: bytes, now: float) -> Grant:
+        """The grant with the fact that a decision needs. `now` is in seconds since the epoch. Raises `Refused`."""
+        facts = await self._users.facts(need.unknown.user, request_id, now)
+        return self._shared(access, facts)
+
+    def _shared(self, access: Access, facts: Facts | None) -> Grant:
+        key = (access.scope_text, access.patient, access.patient_problem, access.user, facts)
+        grant = self._by_meaning.get(key)
+        if grant is None:
+            grant = Grant(access, self._rules) if facts is None else Grant(access, self._rules, facts)
+            self._by_meaning[key] = grant
+            if len(self._by_meaning) > self._entries:
+                self._by_meaning.popitem(last=False)
+        return grant

@@ -1,0 +1,132 @@
+"""Looks up the compartments of a user whose token does not tell them: a RelatedPerson, a role, a panel of patients."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.fhir.bundle import split_bundle
+from gateway.fhir.links import page_target
+from gateway.fhir.query import encode_pairs
+from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.resource import MalformedResourceError, Members, decode_member, open_resource, string_member
+from gateway.policy.decision import Send
+from gateway.policy.reach import Compartments, Facts
+from gateway.policy.reasons import Reason
+from gateway.policy.rules import PractitionerReach, Rules
+from gateway.web.answer import Refused
+from gateway.web.fetch import FhirServer
+
+# A panel larger than this is no panel: narrowing by it would be a list of everyone.
+MAX_PANEL = 2000
+_MAX_PAGES = 20
+_KEPT_USERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSearch:
+    """One search that finds a practitioner's patients: `CareTeam?participant=<user>`, patients in `subject`.
+
+    `patient_element` is the member of the found resource that refers to a patient (one Reference, or a list).
+    """
+
+    resource_type: str
+    parameter: str
+    patient_element: str
+
+
+class UserCompartments:
+    """Facts about users, remembered for a while."""
+
+    def __init__(
+        self,
+        server: FhirServer,
+        rules: Rules,
+        panel: tuple[PanelSearch, ...],
+        base_paths: tuple[str, ...],
+        *,
+        lifetime: float,
+    ) -> None:
+        """`lifetime` is in seconds: how long a patient may stay on a panel after leaving it."""
+        self._server = server
+        self._rules = rules
+        self._panel = panel
+        self._base_paths = base_paths
+        self._lifetime = lifetime
+        self._known: OrderedDict[Reference, tuple[float, Facts]] = OrderedDict()
+
+    async def facts(self, user: Reference, request_id: bytes, now: float) -> Facts:
+        """The user's compartments. `now` is in seconds since the epoch. Raises `Refused`."""
+        known = self._known.get(user)
+        if known is not None and now < known[0]:
+            return known[1]
+        facts = Facts(await self._look_up(user, request_id))
+        self._known[user] = (now + self._lifetime, facts)
+        if len(self._known) > _KEPT_USERS:
+            self._known.popitem(last=False)
+        return facts
+
+    async def _look_up(self, user: Reference, request_id: bytes) -> Compartments:
+        try:
+            if user.resource_type == "RelatedPerson":
+                return Compartments("Patient", frozenset(await self._referred(user, "patient", request_id)))
+            if self._rules.practitioner_reach is PractitionerReach.PANEL:
+                return Compartments("Patient", frozenset(await self._patients(user, request_id)))
+            return Compartments("Practitioner", frozenset(await self._referred(user, "practitioner", request_id)))
+        except MalformedResourceError as error:
+            raise Refused(Reason.UPSTREAM_MALFORMED) from error
+
+    async def _referred(self, user: Reference, element: str, request_id: bytes) -> set[str]:
+        """The id that the user's own resource refers to by `element`. An absent user reaches nothing."""
+        try:
+            fetched = await self._server.fetch(Send(f"/{user}"), request_id)
+        except Refused as refused:
+            if refused.deny.reason is Reason.NOT_FOUND:
+                return set()
+            raise
+        members = open_resource(fetched.body)
+        if not _is(members, user):
+            return set()
+        wanted = "Practitioner" if element == "practitioner" else "Patient"
+        return set(self._ids(members, element, wanted))
+
+    async def _patients(self, user: Reference, request_id: bytes) -> set[str]:
+        found: set[str] = set()
+        for search in self._panel:
+            query = encode_pairs(((search.parameter, str(user)), ("_count", "200")))
+            send: Send | None = Send(f"/{search.resource_type}", query, search=True)
+            for _ in range(_MAX_PAGES):
+                if send is None:
+                    break
+                send = await self._collect(search, send, found, request_id)
+            if send is not None or len(found) > MAX_PANEL:
+                raise Refused(Reason.USER_REACH_UNKNOWN, hint=f"The panel has more than {MAX_PANEL} patients.")
+        return found
+
+    async def _collect(self, search: PanelSearch, send: Send, found: set[str], request_id: bytes) -> Send | None:
+        """Add the patients of one page; the next page, if there is one."""
+        bundle = split_bundle((await self._server.fetch(send, request_id)).body)
+        for entry in bundle.entry:
+            if entry.resource is None:
+                continue
+            members = open_resource(entry.resource)
+            if string_member(members, "resourceType") == search.resource_type:
+                found.update(self._ids(members, search.patient_element, "Patient"))
+        following = next((link.url for link in bundle.link if link.relation == "next"), None)
+        target = page_target(following, self._base_paths) if following is not None else None
+        if target is None:
+            return None
+        path, _, query = target.partition("?")
+        return Send(path, query, search=True)
+
+    def _ids(self, members: Members, element: str, resource_type: str) -> Iterator[str]:
+        value: Any = decode_member(members[element]) if element in members else None
+        for one in value if isinstance(value, list) else [value]:
+            text = one.get("reference") if isinstance(one, dict) else None
+            reference = parse_reference(text, self._rules.bases) if isinstance(text, str) else None
+            if reference is not None and reference.resource_type == resource_type:
+                yield reference.id
+
+
+def _is(members: Members, user: Reference) -> bool:
+    return string_member(members, "resourceType") == user.resource_type and string_member(members, "id") == user.id
