@@ -6,7 +6,7 @@ its letters, its reach and its constraints belong together (SC-15, leak_17, leak
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from gateway.fhir.compartments import Membership, compile_membership
 from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
@@ -74,6 +74,8 @@ class Unit:
                 within = holds_no_stranger(resource.get("contained"), compartments, rules)
             case Single(reference):
                 within = resource.get("id") == reference.id and not resource.get("contained")
+            case _:
+                assert_never(self.extent)
         return within and all(criterion.matches(resource) for criterion in self.criteria)
 
     @property

@@ -168,7 +168,7 @@ def _constraint(text: str, pair: Tree[Token], resource_type: str) -> Constraint:
         for one in decoded.split(","):
             if one not in RESOURCE_TYPES:
                 _refuse(text, value, f"FHIR R4 has no resource type {one[:64]!r}")
-    return Constraint(str(name), str(modifier) if modifier is not None else None, decoded)
+    return Constraint(str(name), str(modifier) if isinstance(modifier, Token) else None, decoded)
 
 
 def _decoded(text: str, value: Token) -> str:

@@ -1,0 +1,163 @@
+"""Compartments: which resources belong to a patient, a practitioner, an encounter (R4 CompartmentDefinition)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gateway.fhir.expression import Compiled, compile_expression
+from gateway.fhir.reference import parse_reference
+from gateway.fhir.search_parameters import SearchType, parameters_of
+
+_TABLE: Mapping[str, Mapping[str, list[str]]] = MappingProxyType(
+    json.loads(Path(__file__).parent.joinpath("tables", "compartments.json").read_text(encoding="utf-8"))
+)
+_NO_EXTRA: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+# Which parameter says whom a record is about, best first; the first that is part of the membership narrows a search.
+_OWNERS = {
+    "Patient": ("patient", "subject", "individual", "beneficiary", "actor", "member", "source", "author"),
+    "Practitioner": ("practitioner", "performer", "participant", "author", "actor"),
+    "Encounter": ("encounter", "context"),
+    "Device": ("device", "subject", "performer", "author"),
+    "RelatedPerson": ("participant", "performer", "author", "informant", "source"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What makes a resource of one type a member.
+
+    `references` gives the ids of every compartment that it belongs to, from its members in `elements`; it never
+    raises. Only literal references to this server count: one by identifier or display alone proves nothing.
+    """
+
+    elements: frozenset[str]
+    references: Callable[[Mapping[str, Any]], set[str]]
+
+
+def compartment_types() -> frozenset[str]:
+    """The five types that have a compartment."""
+    return frozenset(_TABLE)
+
+
+def membership_parameters(compartment_type: str, resource_type: str) -> tuple[str, ...]:
+    """The parameters that R4 names; none where the type is outside.
+
+    A compartment's own resource is a member by being it. `Patient?link=` is left out: links are not followed (SC-45).
+    """
+    if resource_type == compartment_type:
+        return ()
+    return tuple(_TABLE.get(compartment_type, {}).get(resource_type, ()))
+
+
+def narrowing_parameter(
+    compartment_type: str, resource_type: str, extra: Mapping[str, tuple[str, ...]] = _NO_EXTRA
+) -> str | None:
+    """The one search parameter that says whom the record is about; None where the type is outside.
+
+    An alias over the same element is preferred where it leads to the compartment's type alone: `patient` for `subject`.
+    """
+    if resource_type == compartment_type:
+        return "_id"
+    names = _names(compartment_type, resource_type, extra)
+    definitions = parameters_of(resource_type)
+    alias = compartment_type.lower()
+    if alias in definitions and alias not in names and definitions[alias].type is SearchType.REFERENCE:
+        covered = {_element(definitions[name].expression) for name in names if name in definitions}
+        if _element(definitions[alias].expression) in covered:
+            return alias
+    preferred = [name for name in _OWNERS.get(compartment_type, ()) if name in names]
+    return next(iter([*preferred, *names]), None)
+
+
+def _names(compartment_type: str, resource_type: str, extra: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    named = (*membership_parameters(compartment_type, resource_type), *extra.get(resource_type, ()))
+    definitions = parameters_of(resource_type)
+    return tuple(dict.fromkeys(name for name in named if name in definitions))
+
+
+def _element(expression: str) -> str:
+    return expression.split(".where(", maxsplit=1)[0].strip("() ")
+
+
+def compile_membership(
+    compartment_type: str,
+    resource_type: str,
+    *,
+    subject_only: bool = False,
+    extra: Mapping[str, tuple[str, ...]] = _NO_EXTRA,
+    bases: tuple[str, ...] = (),
+) -> Membership | None:
+    """What makes `resource_type` a member; None where it never is one.
+
+    `extra` names further parameters per type. `subject_only` keeps those over the element that says whom the record
+    is about (edge case 108). `bases` are the base URLs under which absolute references are ours.
+    """
+    return _compile(compartment_type, resource_type, subject_only, extra.get(resource_type, ()), bases)
+
+
+@lru_cache(maxsize=4096)
+def _compile(
+    compartment_type: str, resource_type: str, subject_only: bool, extra: tuple[str, ...], bases: tuple[str, ...]
+) -> Membership | None:
+    if resource_type == compartment_type:
+        return Membership(frozenset({"id"}), _own_id)
+    names = _names(compartment_type, resource_type, {resource_type: extra})
+    if subject_only:
+        names = _about(compartment_type, resource_type, names, extra)
+    if not names:
+        return None
+    definitions = parameters_of(resource_type)
+    readers = tuple(compile_expression(definitions[name].expression, resource_type) for name in names)
+    elements = frozenset().union(*(reader.elements for reader in readers))
+    return Membership(elements, _references(readers, compartment_type, bases))
+
+
+def _about(
+    compartment_type: str, resource_type: str, names: tuple[str, ...], extra: tuple[str, ...]
+) -> tuple[str, ...]:
+    owner = narrowing_parameter(compartment_type, resource_type, {resource_type: extra})
+    definitions = parameters_of(resource_type)
+    if owner is None:
+        return ()
+    element = _element(definitions[owner].expression)
+    return tuple(name for name in names if name in extra or _element(definitions[name].expression) == element)
+
+
+def _own_id(resource: Mapping[str, Any]) -> set[str]:
+    own = resource.get("id")
+    return {own} if isinstance(own, str) else set()
+
+
+def _references(
+    readers: tuple[Compiled, ...], compartment_type: str, bases: tuple[str, ...]
+) -> Callable[[Mapping[str, Any]], set[str]]:
+    closures = tuple(reader.values for reader in readers)
+
+    def references(resource: Mapping[str, Any]) -> set[str]:
+        found: set[str] = set()
+        for values in closures:
+            for value in values(resource):
+                one = _member_id(value, compartment_type, bases)
+                if one is not None:
+                    found.add(one)
+        return found
+
+    return references
+
+
+def _member_id(value: Any, compartment_type: str, bases: tuple[str, ...]) -> str | None:
+    text = value.get("reference") if isinstance(value, Mapping) else None
+    if not isinstance(text, str):
+        return None
+    declared = value.get("type")
+    if declared is not None and declared != compartment_type:
+        return None
+    reference = parse_reference(text, bases)
+    if reference is None or reference.resource_type != compartment_type:
+        return None
+    return reference.id
