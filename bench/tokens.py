@@ -18,13 +18,14 @@ SYSTEM_SCOPE = "system/*.rs"
 _LIFETIME = 4 * 3600
 
 _TYPES = (
-    "Account AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic BodyStructure CarePlan "
-    "CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication CommunicationRequest Composition Condition "
-    "Consent Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue DeviceRequest DeviceUseStatement "
-    "DiagnosticReport DocumentManifest DocumentReference Encounter EnrollmentRequest EpisodeOfCare ExplanationOfBenefit "
-    "FamilyMemberHistory Flag Goal Group ImagingStudy Immunization ImmunizationEvaluation ImmunizationRecommendation Invoice "
-    "List MeasureReport Media MedicationAdministration MedicationDispense MedicationRequest MedicationStatement "
-    "MolecularSequence NutritionOrder Observation Patient Person Procedure Provenance QuestionnaireResponse RelatedPerson "
+    "Account AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic BodyStructure "
+    "CarePlan CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication CommunicationRequest "
+    "Composition Condition Consent Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue "
+    "DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter "
+    "EnrollmentRequest EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory Flag Goal Group ImagingStudy "
+    "Immunization ImmunizationEvaluation ImmunizationRecommendation Invoice List MeasureReport Media "
+    "MedicationAdministration MedicationDispense MedicationRequest MedicationStatement MolecularSequence "
+    "NutritionOrder Observation Patient Person Procedure Provenance QuestionnaireResponse RelatedPerson "
     "RequestGroup ResearchSubject RiskAssessment Schedule ServiceRequest Specimen SupplyDelivery SupplyRequest "
     "VisionPrescription "
 )

@@ -1,0 +1,97 @@
+"""Ratios, medians, goals and the choice of rounds."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.ratios import Goal, Round, Row, Run, at_least, costs_at_most, memory_row, per_second, row, select
+
+
+def run(microseconds: float, foreign: float = 0.0, requests: int = 1000) -> Run:
+    return Run(requests, microseconds * requests / 1e6, 2.0, foreign)
+
+
+def one_round(ours: float, peer: float, foreign: float = 0.0) -> Round:
+    return Round((run(ours), run(ours)), (run(peer), run(peer, foreign)))
+
+
+def test_a_ratio_above_one_says_that_we_need_less_cpu_for_a_request() -> None:
+    assert one_round(ours=50, peer=100).ratio == pytest.approx(2)
+
+
+def test_the_two_runs_of_a_side_are_weighed_by_their_requests() -> None:
+    both = Round((run(10, requests=3000), run(50, requests=1000)), (run(20), run(20)))
+    assert both.ours_us == pytest.approx(20)
+    assert both.ratio == pytest.approx(1)
+
+
+@given(st.floats(1, 1e4), st.floats(1, 1e4), st.floats(0.001, 1))
+def test_a_steady_drift_over_the_four_runs_does_not_move_the_ratio(ours: float, peer: float, drift: float) -> None:
+    factors = [1 + drift * at for at in range(4)]
+    drifted = Round((run(ours * factors[0]), run(ours * factors[3])), (run(peer * factors[1]), run(peer * factors[2])))
+    assert drifted.ratio == pytest.approx(peer / ours)
+
+
+@given(st.floats(1, 1e4), st.floats(1, 1e4))
+def test_swapping_the_sides_inverts_the_ratio(ours: float, peer: float) -> None:
+    assert one_round(ours, peer).ratio * one_round(peer, ours).ratio == pytest.approx(1)
+
+
+def test_the_most_disturbed_of_the_four_runs_tells_how_disturbed_the_round_is() -> None:
+    assert one_round(1, 1, foreign=0.4).foreign_cores == 0.4
+
+
+def test_disturbed_rounds_are_discarded_when_enough_others_are_there() -> None:
+    rounds = [one_round(1, 1), one_round(1, 9, foreign=0.5), one_round(1, 1)]
+    kept, noisy = select(rounds, wanted=2, quiet=0.15)
+    assert kept == [rounds[0], rounds[2]]
+    assert not noisy
+
+
+def test_too_few_quiet_rounds_are_filled_with_the_least_disturbed_and_the_row_says_so() -> None:
+    rounds = [one_round(1, 1, 0.9), one_round(1, 1), one_round(1, 1, 0.2), one_round(1, 1, 0.5)]
+    kept, noisy = select(rounds, wanted=3, quiet=0.15)
+    assert kept == [rounds[1], rounds[2], rounds[3]]
+    assert noisy
+
+
+def test_a_row_holds_the_median_and_the_range_of_the_rounds_it_kept() -> None:
+    rounds = [one_round(50, 100), one_round(50, 60), one_round(50, 55), one_round(50, 500, foreign=1.0)]
+    made = row("read", "envoy", rounds, wanted=3, quiet=0.15, goal=at_least(1.1))
+    assert (made.ratio, made.min, made.max) == (1.2, 1.1, 2.0)
+    assert (made.ours_us, made.peer_us, made.rounds, made.discarded) == (50, 60, 3, 1)
+    assert made.goal == ">= 1.1"
+    assert made.met is True
+
+
+@pytest.mark.parametrize(
+    ("goal", "ours", "peer", "met"),
+    [
+        pytest.param(at_least(0.55), 100, 56, True, id="0.56 is at least 0.55"),
+        pytest.param(at_least(0.55), 100, 54, False, id="0.54 is not at least 0.55"),
+        pytest.param(costs_at_most(1.1), 109, 100, True, id="1.09 times the cost is at most 1.1"),
+        pytest.param(costs_at_most(1.1), 112, 100, False, id="1.12 times the cost is more than 1.1"),
+        pytest.param(None, 100, 1, None, id="a row without a goal is neither met nor missed"),
+    ],
+)
+def test_a_goal_is_met_or_not(goal: Goal | None, ours: float, peer: float, met: bool | None) -> None:
+    assert row("name", "peer", [one_round(ours, peer)], wanted=1, quiet=1.0, goal=goal).met is met
+
+
+def test_requests_per_second_come_from_wall_time() -> None:
+    assert per_second([run(1, requests=100), run(1, requests=300)]) == 100
+
+
+def test_the_row_has_the_fields_that_the_issue_names() -> None:
+    named = {"name", "peer", "ratio", "min", "max", "ours_us", "peer_us", "rounds"}
+    assert named <= {field.name for field in fields(Row)}
+
+
+def test_memory_is_counted_in_millions_of_bytes() -> None:
+    assert memory_row("idle", 69_960_000, 70).mb == 70.0
+    assert memory_row("idle", 69_960_000, 70).met
+    assert not memory_row("idle", 70_000_001, 70).met
