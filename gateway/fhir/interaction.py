@@ -135,12 +135,13 @@ class OperationLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`.../$name` at any level; `name` has no dollar sign."""
+    """`.../$name` at any level; `name` has no dollar sign. `parameters` are those of its query, decoded, in order."""
 
     level: OperationLevel
     name: str
     resource_type: str | None = None
     id: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 Interaction = (
