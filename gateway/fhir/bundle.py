@@ -41,7 +41,7 @@ class EntryResponse(msgspec.Struct, gc=False, omit_defaults=True):
 class Entry(msgspec.Struct, gc=False):
     """One `Bundle.entry` as it came; what is not named here (extensions, links) does not travel on."""
 
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw()
     fullUrl: str | None = None  # noqa: N815 - FHIR's own name
     search: Search | None = None
     request: EntryRequest | None = None
@@ -78,7 +78,7 @@ def split_bundle(body: bytes) -> Bundle:
 
 def open_entry(entry: Entry) -> Members | None:
     """The members of the entry's resource, or None where it has none."""
-    return None if entry.resource is None else open_resource(entry.resource)
+    return open_resource(entry.resource) if bytes(entry.resource) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.fhir.bundle import split_bundle
+from gateway.fhir.bundle import open_entry, split_bundle
 from gateway.fhir.links import page_target
 from gateway.fhir.query import encode_pairs
 from gateway.fhir.reference import Reference, parse_reference
@@ -107,10 +107,8 @@ class UserCompartments:
         """Add the patients of one page; the next page, if there is one."""
         bundle = split_bundle((await self._server.fetch(send, request_id)).body)
         for entry in bundle.entry:
-            if entry.resource is None:
-                continue
-            members = open_resource(entry.resource)
-            if string_member(members, "resourceType") == search.resource_type:
+            members = open_entry(entry)
+            if members is not None and string_member(members, "resourceType") == search.resource_type:
                 found.update(self._ids(members, search.patient_element, "Patient"))
         following = next((link.url for link in bundle.link if link.relation == "next"), None)
         target = page_target(following, self._base_paths) if following is not None else None
