@@ -21,16 +21,19 @@ end
 """
 
 _ROTATE = """
-local lines = {}
-for line in io.lines("@FILE@") do
-  lines[#lines + 1] = wrk.format("GET", "@PATH@", {["Authorization"] = "Bearer " .. line})
+local requests = {}
+init = function()
+  for line in io.lines("@FILE@") do
+    requests[#requests + 1] = wrk.format("GET", "@PATH@", {["Authorization"] = "Bearer " .. line})
+  end
 end
 local at = 0
 request = function()
-  at = at % #lines + 1
-  return lines[at]
+  at = at % #requests + 1
+  return requests[at]
 end
 """
+"""In `init`, because wrk knows the Host header only by then."""
 
 
 class BadRun(Exception):
