@@ -1,13 +1,14 @@
 """A Bundle split into its entries without looking into them, and put together again from those that are kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import orjson
 
 from gateway.fhir.resource import MalformedResourceError, Members, open_resource, write_resource
+
+_ABSENT = msgspec.Raw()
 
 
 class Link(msgspec.Struct, gc=False):
@@ -41,7 +42,7 @@ class EntryResponse(msgspec.Struct, gc=False, omit_defaults=True):
 class Entry(msgspec.Struct, gc=False):
     """One `Bundle.entry` as it came; what is not named here (extensions, links) does not travel on."""
 
-    resource: msgspec.Raw = msgspec.Raw()
+    resource: msgspec.Raw = _ABSENT
     fullUrl: str | None = None  # noqa: N815 - FHIR's own name
     search: Search | None = None
     request: EntryRequest | None = None
@@ -78,11 +79,10 @@ def split_bundle(body: bytes) -> Bundle:
 
 def open_entry(entry: Entry) -> Members | None:
     """The members of the entry's resource, or None where it has none."""
-    return open_resource(entry.resource) if bytes(entry.resource) else None
+    return None if entry.resource is _ABSENT else open_resource(entry.resource)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptEntry:
+class KeptEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry that passed the judge. `request_url` is relative and set in a history only.
 
     `full_url` is None for an outcome of our own, which has no address.
@@ -120,7 +120,7 @@ def _write_entry(entry: KeptEntry) -> bytes:
     if entry.members is not None:
         parts.append(b'"resource":' + write_resource(entry.members))
     if entry.search_mode is not None:
-        parts.append(b'"search":{"mode":' + _ENCODER.encode(entry.search_mode) + b"}")
+        parts.append(b'"search":{"mode":"' + entry.search_mode.encode() + b'"}')
     if entry.request_method is not None:
         parts.append(b'"request":' + orjson.dumps({"method": entry.request_method, "url": entry.request_url}))
     if entry.response is not None:

@@ -6,11 +6,15 @@ the bytes of every other value leave as they came (performance.md rules 6 and 11
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import orjson
+
+from gateway.fhir.reference import Reference
+from gateway.scopes.resource_types import RESOURCE_TYPES
 
 Members = dict[str, msgspec.Raw]
 
@@ -50,13 +54,26 @@ def write_resource(members: Mapping[str, msgspec.Raw]) -> bytes:
     return _ENCODER.encode(members)
 
 
-def string_member(members: Mapping[str, msgspec.Raw], name: str) -> str | None:
-    """A member that must be a string, such as `resourceType` or `id`; None where absent or of another kind."""
-    raw = members.get(name)
-    if raw is None:
+_TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}
+_ID_TEXT = re.compile(rb'"([A-Za-z0-9\-.]{1,64})"')
+
+
+def address_in(members: Mapping[str, msgspec.Raw]) -> Reference | None:
+    """Which resource the members say they are; None where that is not one R4 type and one id, plainly written."""
+    resource_type, resource_id = members.get("resourceType"), members.get("id")
+    if resource_type is None or resource_id is None:
         return None
-    value = decode_member(raw)
-    return value if isinstance(value, str) else None
+    name = _TYPE_BY_TEXT.get(bytes(resource_type))
+    match = _ID_TEXT.fullmatch(resource_id)
+    if name is None or match is None:
+        return None
+    return Reference(name, match[1].decode("ascii"))
+
+
+def is_outcome(members: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the members say they are an OperationOutcome, which in a Bundle has no id."""
+    resource_type = members.get("resourceType")
+    return resource_type is not None and bytes(resource_type) == b'"OperationOutcome"'
 
 
 def pick(members: Mapping[str, msgspec.Raw], names: Iterable[str]) -> dict[str, Any]:

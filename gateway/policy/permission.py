@@ -5,7 +5,7 @@ its letters, its reach and its constraints belong together (SC-15, leak_17, leak
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from gateway.fhir.compartments import Membership, compile_membership
@@ -81,20 +81,37 @@ class Unit:
     @property
     def elements(self) -> frozenset[str]:
         """The top-level members that `permits` looks at."""
-        found = _ALWAYS_NEEDED.union(*(criterion.elements for criterion in self.criteria))
-        if isinstance(self.extent, Member):
-            found |= self.extent.membership.elements
-        return found if isinstance(self.extent, Everything) else found | {"contained"}
+        looked_at = _extent_elements(self.extent)
+        return looked_at.union(*(criterion.elements for criterion in self.criteria))
+
+
+def _extent_elements(extent: Extent) -> frozenset[str]:
+    match extent:
+        case Everything():
+            return frozenset()
+        case Member(membership=membership):
+            return membership.elements | {"contained"}
+        case Shared():
+            return frozenset({"contained"})
+        case Single():
+            return frozenset({"id", "contained"})
+    assert_never(extent)
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """The units a token holds for one type and letter, OR-ed (SC-13). Without units it permits nothing."""
+    """The units a token holds for one type and letter, OR-ed (SC-13). Without units it permits nothing.
+
+    `elements` are the members that `permits` is given; `deciding` those of them that its answer depends on.
+    `remembered` is for the judge alone: what it found for these very bytes before.
+    """
 
     resource_type: str
     units: tuple[Unit, ...]
     elements: frozenset[str]
+    deciding: tuple[str, ...]
     unlimited: bool
+    remembered: dict[tuple[bytes, ...], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def permits(self, resource: Mapping[str, Any]) -> bool:
         """Whether one unit permits the resource, given by the members in `elements`."""
@@ -109,8 +126,9 @@ class Permission:
 def union(resource_type: str, units: tuple[Unit, ...]) -> Permission:
     """The permission of these units. An unconstrained unit beside a constrained one wins (SC-16)."""
     unlimited = any(unit.unlimited for unit in units)
-    elements = _ALWAYS_NEEDED.union(*(unit.elements for unit in units))
-    return Permission(resource_type, units, elements, unlimited)
+    looked_at = frozenset[str]().union(*(unit.elements for unit in units))
+    deciding = {"resourceType"} if unlimited else {"resourceType", *looked_at}
+    return Permission(resource_type, units, looked_at | _ALWAYS_NEEDED, tuple(sorted(deciding)), unlimited)
 
 
 def compile_unit(
@@ -163,6 +181,8 @@ def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) 
     A contained resource is a part of its container, so it needs no scope of its own; but one that says it belongs to
     another patient, or that is a patient we cannot recognise, takes the whole container with it.
     """
+    if contained is None:
+        return True
     for nested in nested_resources([contained]):
         nested_type = nested["resourceType"]
         if not isinstance(nested_type, str):

@@ -18,7 +18,7 @@ from gateway.scopes.parse import V1_WORDS
 
 _WORDS = {frozenset(map(Letter, letters)): word for word, letters in V1_WORDS.items()}
 
-# What a value may hold raw: every scope-token character but `%`, which must be escaped to survive, and `&`, which parts.
+# What a value may hold raw: every scope-token character but `%`, which must be escaped, and `&`, which parts pairs.
 _RAW = "!#$'()*+,-./:;<=>?@[]^_`{|}~"
 
 

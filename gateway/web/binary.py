@@ -6,7 +6,7 @@ from gateway.fhir.bundle import split_bundle
 from gateway.fhir.interaction import TypeSearch
 from gateway.fhir.query import Filter, Hop, Key, Query
 from gateway.fhir.reference import Reference, parse_reference
-from gateway.fhir.resource import Members, decode_member, open_resource, string_member
+from gateway.fhir.resource import Members, address_in, decode_member, open_resource
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, KeepMatches, Send
 from gateway.policy.judge import judge_bundle
@@ -80,7 +80,7 @@ async def _settled(question: Awaitable[bool], response: Response) -> bool:
 async def _is_vouched_for(
     members: Members, reference: Reference, asked: Asked, server: FhirServer, reader: Reader
 ) -> bool:
-    if string_member(members, "resourceType") != "Binary" or string_member(members, "id") != reference.id:
+    if address_in(members) != reference:
         return False
     if "securityContext" in members:
         value = decode_member(members["securityContext"])

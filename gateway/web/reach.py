@@ -9,7 +9,7 @@ from gateway.fhir.bundle import open_entry, split_bundle
 from gateway.fhir.links import page_target
 from gateway.fhir.query import encode_pairs
 from gateway.fhir.reference import Reference, parse_reference
-from gateway.fhir.resource import MalformedResourceError, Members, decode_member, open_resource, string_member
+from gateway.fhir.resource import MalformedResourceError, Members, address_in, decode_member, open_resource
 from gateway.policy.decision import Send
 from gateway.policy.reach import Compartments, Facts
 from gateway.policy.reasons import Reason
@@ -85,7 +85,7 @@ class UserCompartments:
                 return set()
             raise
         members = open_resource(fetched.body)
-        if not _is(members, user):
+        if address_in(members) != user:
             return set()
         wanted = "Practitioner" if element == "practitioner" else "Patient"
         return set(self._ids(members, element, wanted))
@@ -108,7 +108,8 @@ class UserCompartments:
         bundle = split_bundle((await self._server.fetch(send, request_id)).body)
         for entry in bundle.entry:
             members = open_entry(entry)
-            if members is not None and string_member(members, "resourceType") == search.resource_type:
+            address = address_in(members) if members is not None else None
+            if members is not None and address is not None and address.resource_type == search.resource_type:
                 found.update(self._ids(members, search.patient_element, "Patient"))
         following = next((link.url for link in bundle.link if link.relation == "next"), None)
         target = page_target(following, self._base_paths) if following is not None else None
@@ -124,7 +125,3 @@ class UserCompartments:
             reference = parse_reference(text, self._rules.bases) if isinstance(text, str) else None
             if reference is not None and reference.resource_type == resource_type:
                 yield reference.id
-
-
-def _is(members: Members, user: Reference) -> bool:
-    return string_member(members, "resourceType") == user.resource_type and string_member(members, "id") == user.id
