@@ -53,7 +53,7 @@ class Vocabulary:
         """
         found = [one for resource_type in types if (one := self.find(resource_type, name)) is not None]
         if not found or (of_all and len(found) < len(types)):
-            raise RequestError(Problem.PARAMETER_UNKNOWN, name)
+            raise RequestError(Problem.PARAMETER_UNKNOWN, name, "" if name else "A name is missing in a chain.")
         return found
 
 
