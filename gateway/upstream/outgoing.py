@@ -1,0 +1,78 @@
+"""The head of an outgoing request: checked so that nothing can be smuggled into it, then written as bytes."""
+
+import re
+
+from .exchange import Headers, Request
+
+# RFC 9110 section 5.6.2 (token). Names are lower case by contract, which makes the look-up in RESERVED exact.
+_METHOD = re.compile(rb"[A-Z0-9!#$%&'*+\-.^_`|~]+")
+# RFC 9112 section 3.2.1 (origin form). Visible ASCII only: neither a space nor a line end can split the request line.
+_TARGET = re.compile(rb"/[\x21-\x7e]*")
+_NAME = rb"[a-z0-9!#$%&'*+\-.^_`|~]+"
+_BLOCK = re.compile(rb"(?:" + _NAME + rb": [\x20-\x7e\x80-\xff\t]*\r\n)*")
+
+# What this connection alone decides: where the request goes, how it is framed, and every hop-by-hop field
+# (RFC 9110 section 7.6.1). A caller that sends one of them has forgotten to drop a client's header.
+RESERVED = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+class RequestHeads:
+    """Writes request heads for one upstream: its own `Host`, then the fields that never change, then the request's."""
+
+    __slots__ = ("_constant", "_reserved")
+
+    def __init__(self, host_field: bytes, constant: Headers = ()) -> None:
+        own = field_block(constant, RESERVED)
+        self._reserved = RESERVED.union(name for name, _ in constant)
+        self._constant = b" HTTP/1.1\r\nhost: " + host_field + b"\r\n" + own
+
+    def write(self, request: Request) -> bytes:
+        """The request head up to and including the empty line. Raises `ValueError` naming what is wrong with it."""
+        method, target, headers, body = request.method, request.target, request.headers, request.body
+        if _METHOD.fullmatch(method) is None or method == b"CONNECT":
+            raise ValueError(f"{method!r} is not a method that can be sent upstream.")
+        if _TARGET.fullmatch(target) is None or b"#" in target:
+            raise ValueError(f"{target!r} is not a request target in origin form of visible ASCII characters.")
+        block = field_block(headers, self._reserved) if headers else b""
+        # RFC 9110 section 8.6: a method that gives content a meaning says its length even when that is nought.
+        if body or method in (b"POST", b"PUT", b"PATCH"):
+            return b"%b %b%b%bcontent-length: %d\r\n\r\n" % (method, target, self._constant, block, len(body))
+        return b"%b %b%b%b\r\n" % (method, target, self._constant, block)
+
+
+def field_block(headers: Headers, reserved: frozenset[bytes]) -> bytes:
+    """Header fields as lines. Raises `ValueError` for a name or value that could be read as anything but one field."""
+    lines: list[bytes] = []
+    for name, value in headers:
+        if name in reserved:
+            raise ValueError(f"The header {name!r} is set by the connection and cannot be sent by a caller.")
+        lines += (name, b": ", value, b"\r\n")
+    block = b"".join(lines)
+    # One pass over the whole block is cheaper than one per field. It would accept `a\r\nb: c` inside a value,
+    # which the count of line ends then gives away.
+    if _BLOCK.fullmatch(block) is None or block.count(b"\n") != len(headers):
+        raise ValueError(f"The header {_offender(headers)!r} has a name or a value that cannot be sent in one field.")
+    return block
+
+
+def _offender(headers: Headers) -> bytes:
+    for name, value in headers:
+        line = name + b": " + value + b"\r\n"
+        if _BLOCK.fullmatch(line) is None or line.count(b"\n") != 1:
+            return name
+    return b""
