@@ -1,10 +1,9 @@
 """Invariant: whatever the bytes, a request is either refused by a RequestError, or read as an Interaction that means
 the same when it is written again; and whatever is read holds no dot segment, no blank and no control character.
 
-Run it by itself with `python -m tests.fhir.request.fuzz_request [libFuzzer options]`.
+Run it with `python -m tests.fhir.request [libFuzzer options]`.
 """
 
-import sys
 import unicodedata
 
 from gateway.fhir.address import address_of
@@ -47,16 +46,3 @@ SEEDS = (
     b"\x00/_history?_since=2024-05-01T10:00:00Z&_elements=id,name&_summary=text&_total=none",
     b"\x00/?_page=abc",
 )
-
-
-def main() -> None:
-    """Fuzz until libFuzzer's own options say stop."""
-    import atheris
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, check)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()
