@@ -1,0 +1,79 @@
+"""Settings of the issuers whose access tokens are accepted, and of how long a checked token is remembered."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, FilePath
+
+from gateway.settings.section import Conflict, Section
+from gateway.settings.values import Count, CountOrNone, Flag, Seconds, SecondsOrNone, Secret, Text, Url, Word
+
+# Asymmetric ones only: with `none` or a shared key whoever reads the configuration could write tokens (RFC 8725 3.1).
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
+
+Names = Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class Introspection(Section):
+    """Tokens are asked about at their issuer (RFC 7662)."""
+
+    endpoint: Annotated[Url, Field(description="The introspection endpoint.")]
+    client_id: Annotated[Text, Field(description="The gateway's client id there.")]
+    client_secret: Annotated[Secret, Field(description="The gateway's client secret there.")]
+
+
+class Claims(Section):
+    """Where an access token says what; of several names the first that is present counts."""
+
+    scope: Annotated[Names, Field(description="The granted scopes, as one text or a list.")] = ("scope", "scp")
+    patient: Annotated[Names, Field(description="The patient in context.")] = ("patient",)
+    fhir_user: Annotated[Names, Field(description="The FHIR resource of the user.")] = ("fhirUser",)
+    client_id: Annotated[Names, Field(description="The client.")] = ("client_id", "azp", "appid")
+
+
+class Issuer(Section):
+    """One authorization server whose access tokens are accepted."""
+
+    issuer: Annotated[Word, Field(description="The `iss` of its tokens, compared character by character.")]
+    audiences: Annotated[Names, Field(description="A token must name one of these in `aud`.")]
+    algorithms: Annotated[
+        tuple[Algorithm, ...], Field(min_length=1, description="The signature algorithms that are accepted.")
+    ] = ("RS256", "RS384", "ES256", "ES384")
+    jwks_url: Annotated[
+        Url | None, Field(description="Where its keys are published. One of jwks_url, jwks_file, introspection.")
+    ] = None
+    jwks_file: Annotated[FilePath | None, Field(description="A file with its keys, as a JWK Set.")] = None
+    introspection: Annotated[
+        Introspection | None, Field(description="Ask the issuer about each token instead of checking a signature.")
+    ] = None
+    clock_skew_seconds: Annotated[
+        SecondsOrNone, Field(le=300, description="How far its clock may be from ours, at most 300.")
+    ] = 30.0
+    claims: Annotated[Claims, Field(description="The names of the claims.")] = Claims()
+    accepted_types: Annotated[
+        Names,
+        Field(description="The `typ` of its access tokens, in any case; a token without one counts as `JWT`."),
+    ] = ("at+jwt", "application/at+jwt", "JWT")
+    patient_from_fhir_user: Annotated[
+        Flag, Field(description="Whether a user who is a Patient is the patient in context when the token names none.")
+    ] = False
+    decode_scope_slash: Annotated[
+        Flag, Field(description="Whether `%2f` in a scope means a slash, as Microsoft Entra ID writes it.")
+    ] = False
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Exactly one way to check a token; more than one would leave open which of them counts."""
+        ways = ("jwks_url", "jwks_file", "introspection")
+        given = [name for name in ways if getattr(self, name) is not None]
+        if not given:
+            yield Conflict((), "needs one of jwks_url, jwks_file and introspection")
+        for name in given[1:]:
+            yield Conflict((name,), f"is one too many beside {given[0]}")
+
+
+class TokenCache(Section):
+    """How long a checked token is remembered; a revoked one is refused after that time at the latest."""
+
+    entries: Annotated[Count, Field(description="How many accepted tokens are remembered.")] = 10_000
+    max_age_seconds: Annotated[Seconds, Field(description="How long, at most, and never beyond its expiry.")] = 300.0
+    refusals: Annotated[CountOrNone, Field(description="How many refused tokens are remembered.")] = 2_000
