@@ -28,7 +28,7 @@ _CONTINUED = "The FHIR server sent bytes after the end of its answer."
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds: `read` is the longest silence, `total` lasts until the end of the body, `stream` likewise for streams."""
+    """In seconds: `read` is the longest silence, `total` lasts to the body's end, `stream` likewise for streams."""
 
     read: float
     total: float
