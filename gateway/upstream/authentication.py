@@ -5,7 +5,7 @@ import base64
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import quote_plus
 
@@ -16,7 +16,7 @@ from .exchange import Exchange, Headers, Request, Response, Unreachable
 
 # RFC 6750 section 2.1 (b64token).
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-# A token is renewed this many seconds before it expires, or after nine tenths of a life that is shorter than that allows.
+# A token is renewed this many seconds before it expires; one that lives for less than a minute, after nine tenths.
 _MARGIN = 30.0
 # RFC 6749 section 5.1 lets a server leave `expires_in` out; then we ask again this often.
 _UNKNOWN_LIFETIME = 300.0
@@ -89,10 +89,10 @@ class ClientCredentials:
 
     token_endpoint: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     scope: str | None = None
     audience: str | None = None
-    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"  # a method's name
+    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
 
     async def fetch(self, client: ControlClient) -> Document:
         """Ask for a token. Raises `ControlError`."""
@@ -101,7 +101,7 @@ class ClientCredentials:
             form["scope"] = self.scope
         if self.audience is not None:
             form["audience"] = self.audience
-        if self.method == "client_secret_post":  # a method's name
+        if self.method == "client_secret_post":
             form |= {"client_id": self.client_id, "client_secret": self.client_secret}
             return await client.post_form(self.token_endpoint, form)
         # RFC 6749 section 2.3.1: both are form-encoded before they become a user name and a password.
@@ -111,7 +111,7 @@ class ClientCredentials:
 
 
 class ClientCredentialsAuthentication:
-    """A bearer token from a token endpoint: kept until shortly before it expires, fetched once however many wait for it."""
+    """A bearer token from a token endpoint, kept until shortly before it expires, fetched once for all who wait."""
 
     static_headers: None = None
 
@@ -122,6 +122,7 @@ class ClientCredentialsAuthentication:
         self._clock = clock
         self._headers: Headers = ()
         self._renew_at = 0.0
+        self._fetched_at = 0.0
         self._paused_until = 0.0
         self._refusal = ""
         self._fetching: asyncio.Task[Headers] | None = None
@@ -139,8 +140,13 @@ class ClientCredentialsAuthentication:
         return await asyncio.shield(self._fetching)
 
     def rejected(self, headers: Headers) -> bool:
-        """Drop the token that was refused, unless another request has already brought a newer one."""
+        """Drop the token that was refused, unless another request has already brought a newer one.
+
+        A token just fetched is kept: a FHIR server that refuses them all must not make us ask for one per request.
+        """
         if headers == self._headers:
+            if self._clock() < self._fetched_at + _REFUSAL_PAUSE:
+                return False
             self._headers = ()
         return True
 
@@ -163,6 +169,7 @@ class ClientCredentialsAuthentication:
         except ControlError as error:
             raise Unreachable(f"No token for the FHIR server: {error}") from error
         self._headers = ((b"authorization", b"Bearer " + token.encode()),)
+        self._fetched_at = asked
         self._renew_at = asked + max(lifetime - _MARGIN, lifetime * 0.9 if lifetime < 2 * _MARGIN else 0.0)
         return self._headers
 
@@ -184,7 +191,7 @@ def _read_token(document: Document) -> tuple[str, float]:
 
 
 class AuthenticatedExchange:
-    """An `Exchange` that adds our proof to each request, and tries a GET or HEAD once more when the proof had worn out."""
+    """An `Exchange` that adds our proof to each request, and repeats a GET or HEAD once when the proof had worn out."""
 
     def __init__(self, exchange: Exchange, authentication: UpstreamAuthentication) -> None:
         self._exchange = exchange
