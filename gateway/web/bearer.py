@@ -77,8 +77,14 @@ class BearerResolver:
         running = self._running.get(key)
         if running is None:
             running = self._running[key] = asyncio.ensure_future(self._resolved(match[1].decode("ascii"), key, now))
-            running.add_done_callback(lambda _: self._running.pop(key, None))
+            running.add_done_callback(lambda done: self._ended(key, done))
         return await asyncio.shield(running)
+
+    def _ended(self, key: bytes, done: asyncio.Future[Access]) -> None:
+        """Forget the check; its outcome counts as seen even where every waiter has gone."""
+        self._running.pop(key, None)
+        if not done.cancelled():
+            done.exception()
 
     async def _resolved(self, token: str, key: bytes, now: float) -> Access:
         try:

@@ -3,8 +3,10 @@
 from gateway.web.answer import Header
 
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-_REQUEST_HEADERS = b"Authorization, Content-Type, Accept, If-Match, If-None-Match, If-None-Exist, If-Modified-Since, Prefer, "
-    b"X-Request-ID"
+_REQUEST_HEADERS = (
+    b"Authorization, Content-Type, Accept, If-Match, If-None-Match, If-None-Exist, If-Modified-Since, "
+    b"Prefer, X-Request-ID"
+)
 _EXPOSED = (
     b"ETag, Location, Content-Location, Last-Modified, WWW-Authenticate, Retry-After, X-Progress, Link, "
     b"X-Request-ID, X-Decision-ID"

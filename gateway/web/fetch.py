@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from gateway.fhir.resource import MalformedResourceError, check_text
 from gateway.policy.decision import Send
 from gateway.policy.reasons import Reason
-from gateway.upstream.authentication import UpstreamAuthentication
 from gateway.upstream.exchange import (
     Exchange,
     Headers,
@@ -51,15 +50,12 @@ class Fetched:
 
 
 class FhirServer:
-    """The upstream as the proxy asks it: JSON only, our own credentials, nothing of the client's headers."""
+    """The upstream as the proxy asks it: JSON only, and nothing of the client's headers."""
 
-    def __init__(
-        self, exchange: Exchange, base_path: bytes, authentication: UpstreamAuthentication, *, body_limit: int
-    ) -> None:
+    def __init__(self, exchange: Exchange, base_path: bytes, *, body_limit: int) -> None:
         """`base_path` is the path of the upstream's base without trailing slash; `body_limit` is in bytes."""
         self._exchange = exchange
         self._base_path = base_path
-        self._authentication = authentication
         self._body_limit = body_limit
 
     async def fetch(self, send: Send, request_id: bytes) -> Fetched:
@@ -84,20 +80,14 @@ class FhirServer:
 
     async def open(self, send: Send, request_id: bytes, accept: bytes = b"application/fhir+json") -> Response:
         """The answer to `send` with its body still to come. Raises `Refused` where there is none."""
-        headers = self._authentication.static_headers
-        if headers is None:
-            try:
-                headers = await self._authentication.headers()
-            except UpstreamError as error:
-                raise Refused(_FAILURES[type(error)]) from error
         try:
-            return await self._exchange.send(self._request(send, request_id, accept, headers))
+            return await self._exchange.send(self._request(send, request_id, accept))
         except UpstreamError as error:
             raise Refused(_FAILURES[type(error)]) from error
 
-    def _request(self, send: Send, request_id: bytes, accept: bytes, authentication: Headers) -> Request:
+    def _request(self, send: Send, request_id: bytes, accept: bytes) -> Request:
         path = self._base_path + send.path.encode()
-        common = ((b"accept", accept), _IDENTITY, (b"x-request-id", request_id), *authentication)
+        common: Headers = ((b"accept", accept), _IDENTITY, (b"x-request-id", request_id))
         if send.search:
             common = (*common, *_SEARCH_HEADERS)
         query = send.query.encode()

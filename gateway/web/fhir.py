@@ -110,15 +110,19 @@ class FhirProxy:
 
     async def _access(self, authorization: bytes | None, now: float, record: Record) -> Access:
         resolver = self._parts.resolver
-        try:
-            known = resolver.resolve_cached(authorization, now)
-            if isinstance(known, TokenRefused):
-                raise known
-            record.token_cached = known is not None
-            record.access = known if known is not None else await resolver.resolve(authorization, now)
-        except TokenRefused as refused:
-            raise Refused(refused.reason) from refused
-        return record.access
+        known = resolver.resolve_cached(authorization, now)
+        record.token_cached = known is not None
+        if known is None:
+            try:
+                known = await resolver.resolve(authorization, now)
+            except TokenRefused as refused:
+                known = refused
+        if isinstance(known, TokenRefused):
+            record.detail = known.detail
+            # A new exception: one that is remembered and raised again would grow by a traceback each time.
+            raise Refused(known.reason)
+        record.access = known
+        return known
 
     async def _interaction(
         self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive

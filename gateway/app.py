@@ -1,0 +1,235 @@
+"""The one place where the gateway is put together from its settings."""
+
+import contextlib
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from gateway.fhir.links import AddressRewriter
+from gateway.keys.issuers import Introspection, TrustedIssuer
+from gateway.keys.jwks import Fetch, JwksSource
+from gateway.policy.claims import ClaimMapping
+from gateway.policy.sealed_page import Sealer
+from gateway.settings import upstream as settings_of
+from gateway.settings.issuers import Issuer
+from gateway.settings.model import Settings
+from gateway.settings.values import decode_key
+from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.authentication import (
+    AuthenticatedExchange,
+    ClientCredentials,
+    ClientCredentialsAuthentication,
+    UpstreamAuthentication,
+    basic,
+    bearer,
+    no_authentication,
+    tls_context,
+)
+from gateway.upstream.control import ControlClient
+from gateway.upstream.exchange import Exchange, Headers
+from gateway.upstream.pool import ConnectionPool
+from gateway.web.answer import Receive, Scope, Send
+from gateway.web.bearer import BearerResolver, Trust
+from gateway.web.cors import Cors
+from gateway.web.discovery import SmartConfiguration, oauth_uris
+from gateway.web.fetch import FhirServer
+from gateway.web.fhir import FhirProxy, Parts
+from gateway.web.grants import Grants
+from gateway.web.health import Health
+from gateway.web.keep import Keeper
+from gateway.web.metadata import Metadata
+from gateway.web.reach import PanelSearch, UserCompartments
+from gateway.web.token_cache import TokenCache
+from gateway.web.witness import Witness
+
+
+def claim_mapping(issuer: Issuer) -> ClaimMapping:
+    """How the policy room reads this issuer's claims."""
+    return ClaimMapping(
+        scope=issuer.claims.scope,
+        patient=issuer.claims.patient,
+        fhir_user=issuer.claims.fhir_user,
+        client_id=issuer.claims.client_id,
+        patient_from_fhir_user=issuer.patient_from_fhir_user,
+        decode_scope_slash=issuer.decode_scope_slash,
+    )
+
+
+def trusted_issuer(issuer: Issuer) -> TrustedIssuer:
+    """What the keys room knows of this issuer."""
+    asked = issuer.introspection
+    return TrustedIssuer(
+        issuer=issuer.issuer,
+        audiences=frozenset(issuer.audiences),
+        algorithms=tuple(issuer.algorithms),
+        clock_skew=issuer.clock_skew_seconds,
+        accepted_types=frozenset(name.lower() for name in issuer.accepted_types),
+        jwks_url=issuer.jwks_url,
+        jwks_file=str(issuer.jwks_file) if issuer.jwks_file is not None else None,
+        introspection=asked and Introspection(asked.endpoint, asked.client_id, asked.client_secret.get_secret_value()),
+    )
+
+
+def _trust(issuer: Issuer, fetch: Fetch) -> Trust:
+    trusted = trusted_issuer(issuer)
+    keys = None
+    if trusted.introspection is None:
+        keys = JwksSource(url=trusted.jwks_url, file=trusted.jwks_file, fetch=fetch)
+    return Trust(trusted, claim_mapping(issuer), keys)
+
+
+def _ssl_context(settings: settings_of.Upstream) -> ssl.SSLContext | None:
+    if not settings.base_url.startswith("https://"):
+        return None
+    tls = settings.tls
+    files = (
+        str(one) if one is not None else None for one in (tls.ca_file, tls.client_certificate_file, tls.client_key_file)
+    )
+    ca_file, certificate_file, key_file = files
+    return tls_context(ca_file=ca_file, certificate_file=certificate_file, key_file=key_file)
+
+
+def _authentication(settings: settings_of.Authentication, client: ControlClient) -> UpstreamAuthentication:
+    match settings:
+        case settings_of.NoAuthentication():
+            return no_authentication()
+        case settings_of.BasicAuthentication(username=username, password=password):
+            return basic(username, password.get_secret_value())
+        case settings_of.BearerAuthentication(token=token):
+            return bearer(token.get_secret_value())
+        case settings_of.ClientCredentials():
+            credentials = ClientCredentials(
+                settings.token_endpoint,
+                settings.client_id,
+                settings.client_secret.get_secret_value(),
+                settings.scope,
+                settings.audience,
+            )
+            return ClientCredentialsAuthentication(credentials, client, time.monotonic)
+    assert_never(settings)
+
+
+class Gateway:
+    """The whole gateway as one ASGI application: the FHIR base first, since that is where the traffic is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.metrics = Metrics()
+        self._audit = AuditLog.from_settings(settings.audit)
+        self._control = ControlClient()
+        proof = _authentication(settings.upstream.authentication, self._control)
+        static = proof.static_headers
+        self._pool = _pool(settings, static or ())
+        self._exchange: Exchange = self._pool if static is not None else AuthenticatedExchange(self._pool, proof)
+        self._base_path = urlsplit(settings.public_base_url).path.encode()
+        server = self._server()
+        self._metadata = Metadata(
+            server, public_base=settings.public_base_url, oauth_uris=oauth_uris(self._smart_configuration())
+        )
+        self._proxy = FhirProxy(self._base_path.decode(), self._parts(server))
+        self._discovery = SmartConfiguration(self._smart_configuration())
+        self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
+        health = Health(self._metadata)
+        self._rest = Starlette(
+            routes=[Route("/healthz", health.alive), Route("/readyz", health.ready)], lifespan=self._lifespan
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch by the path as it came: nothing is decoded before the FHIR parser sees it."""
+        if scope["type"] == "http":
+            path = scope["raw_path"]
+            if path.startswith(self._base_path):
+                rest = path[len(self._base_path) :]
+                if path == self._discovery_path and self._settings.authorization_server is not None:
+                    await self._discovery(scope, receive, send)
+                    return
+                if not rest or rest.startswith(b"/"):
+                    await self._proxy(scope, receive, send)
+                    return
+        await self._rest(scope, receive, send)
+
+    def _smart_configuration(self) -> dict[str, object]:
+        server = self._settings.authorization_server
+        return server.smart_configuration() if server is not None else {}
+
+    def _server(self) -> FhirServer:
+        limit = self._settings.upstream.max_verified_body_bytes
+        return FhirServer(self._exchange, self._pool.base_path, body_limit=limit)
+
+    def _parts(self, server: FhirServer) -> Parts:
+        settings = self._settings
+        rules = settings.rules()
+        base_paths = tuple(urlsplit(base).path for base in (settings.upstream.base_url, settings.public_base_url))
+        sealer = Sealer(_page_key(settings))
+        panel = tuple(
+            PanelSearch(one.resource_type, one.parameter, one.patient_element) for one in settings.compartments.panel
+        )
+        users = UserCompartments(server, rules, panel, base_paths, lifetime=settings.compartments.cache_seconds)
+        keeper = Keeper(
+            server,
+            sealer,
+            AddressRewriter(settings.upstream.base_url, settings.public_base_url),
+            self._metadata,
+            public_base=settings.public_base_url,
+            base_paths=base_paths,
+            page_lifetime=settings.paging.lifetime_seconds,
+        )
+        return Parts(
+            resolver=self._resolver(),
+            grants=Grants(rules, users, entries=settings.token_cache.entries),
+            keeper=keeper,
+            sealer=sealer,
+            cors=Cors(settings.cors.allowed_origins),
+            witness=Witness(self.metrics, self._audit),
+            realm=settings.public_base_url,
+            body_limit=settings.limits.max_request_body_bytes,
+            extra_parameters=settings.upstream.extra_search_parameters,
+        )
+
+    def _resolver(self) -> BearerResolver:
+        settings = self._settings
+        cache = TokenCache(
+            entries=settings.token_cache.entries,
+            max_age=settings.token_cache.max_age_seconds,
+            refusals=settings.token_cache.refusals,
+        )
+        trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
+        return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await self._pool.aclose()
+            await self._control.aclose()
+            self._audit.close()
+
+
+def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:
+    pool = settings.upstream.pool
+    return ConnectionPool(
+        settings.upstream.base_url,
+        connections=pool.connections,
+        queue=pool.queue,
+        connect_timeout=pool.connect_timeout_seconds,
+        read_timeout=pool.read_timeout_seconds,
+        total_timeout=pool.total_timeout_seconds,
+        queue_timeout=pool.queue_timeout_seconds,
+        idle_timeout=pool.idle_timeout_seconds,
+        ssl_context=_ssl_context(settings.upstream),
+        constant_headers=constant_headers,
+    )
+
+
+def _page_key(settings: Settings) -> bytes:
+    """The configured key, or one that lasts as long as the process: then paging links end with it."""
+    key = settings.paging.key
+    return decode_key(key) if key is not None else secrets.token_bytes(32)

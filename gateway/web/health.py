@@ -1,0 +1,28 @@
+"""`/healthz`: the process answers. `/readyz`: the FHIR server behind it does too."""
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from gateway.web.answer import Refused
+from gateway.web.metadata import Metadata
+
+
+class Health:
+    """Two answers for an orchestrator. Neither says anything of anyone's data."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
+    async def alive(self, _: Request) -> PlainTextResponse:
+        """200 as long as the process can answer at all."""
+        return PlainTextResponse("alive\n")
+
+    async def ready(self, _: Request) -> PlainTextResponse:
+        """200 where the upstream's CapabilityStatement can be had, else 503 with the reason."""
+        try:
+            await self._metadata.answer(b"readyz", time.time())
+        except Refused as refused:
+            return PlainTextResponse(f"not ready: {refused.deny.reason}\n", status_code=503)
+        return PlainTextResponse("ready\n")
