@@ -16,12 +16,16 @@ from typing import Self
 
 import yaml
 
-from bench.bodies import BINARY, Site
+from bench.bodies import Site
 from bench.machine import NotHere, family, pinned
 from bench.tokens import AUDIENCE, ISSUER, Issuer
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
+
+PUBLIC_BASE = "https://gateway.invalid/fhir"
+TOKENS_REMEMBERED = 20_000
+"""More than the row with 10 000 tokens sends: a cache that forgets the oldest and is asked in turn must hold all."""
 
 
 class NotStarted(NotHere):
@@ -253,12 +257,19 @@ class Gateway(Server):
         return [sys.executable, "-m", "gateway", "serve", "--config", str(settings)]
 
     def settings(self) -> dict[str, object]:
-        """The configuration, as an operator would write it."""
-        return {
+        """The configuration, as an operator would write it: metrics on, the audit in a file."""
+        issuer = {
             "issuer": ISSUER,
+            "audiences": [AUDIENCE],
             "jwks_file": str(self.place.folder / f"{self.name}.jwks.json"),
-            "audience": AUDIENCE,
-            "upstream": f"http://127.0.0.1:{self.place.upstream_port}/fhir",
-            "port": self.port,
-            "binary": BINARY,
+        }
+        return {
+            "public_base_url": PUBLIC_BASE,
+            "listen": {"port": self.port},
+            "metrics": {"port": free_port()},
+            "upstream": {"base_url": f"http://127.0.0.1:{self.place.upstream_port}/fhir"},
+            "issuers": [issuer],
+            "token_cache": {"entries": TOKENS_REMEMBERED, "max_age_seconds": 3600.0},
+            "audit": {"destination": str(self.place.folder / f"{self.name}.audit")},
+            "log_level": "warning",
         }
