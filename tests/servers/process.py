@@ -1,0 +1,195 @@
+"""A server as a process: started with a log file, awaited on a URL, ended with the process that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The top of the repository."""
+
+CACHE = ROOT / ".cache"
+"""What is installed or built once and kept between runs; git ignores it."""
+
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 10.0
+
+
+class NotAvailable(Exception):
+    """A tool that this server needs is missing on this machine; the message names it in plain words."""
+
+
+class NotStarted(Exception):
+    """A server ended or stayed silent before it was ready; the message carries the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where its FHIR base is, the folder with its log (gone when it stops), and how to end it."""
+
+    name: str
+    base_url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> Path:
+        """What the server writes to standard output and error."""
+        return self.folder / "log"
+
+    def stop(self) -> None:
+        """End the server and all its children; may be called twice."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        try:
+            self.process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(self.process)
+            self.process.wait()
+        _kill(self.process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def leashed(command: list[str]) -> list[str]:
+    """`command`, made to end when its standard input does: for servers that do not watch it themselves."""
+    return [sys.executable, "-E", "-S", str(Path(__file__).with_name("leash.py")), *command]
+
+
+def install_once(folder: Path, stamp: str, install: Callable[[Path], None]) -> Path:
+    """Have `install` fill the folder, once for each `stamp` (what it is made from); test processes wait for each other.
+
+    A half-made folder is never taken for a whole one: the stamp is written last.
+    """
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = folder / ".ready"
+        if not ready.exists() or ready.read_text() != stamp:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            install(folder)
+            ready.write_text(stamp)
+    return folder
+
+
+def need(*tools: str) -> None:
+    """Raise `NotAvailable` in plain words unless every command is on the path."""
+    for tool in tools:
+        if shutil.which(tool) is None:
+            raise NotAvailable(f"`{tool}` is not installed on this machine.")
+
+
+def launch(
+    name: str,
+    command: list[str],
+    base_url: str,
+    *,
+    ready_path: str = "/metadata",
+    deadline_seconds: float = 60.0,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+) -> Server:
+    """Start `command` and return when `base_url + ready_path` answers 200.
+
+    The command must end when its standard input does (see `leashed`).  `folder` is for its files, and removed with it.
+    Raises `NotStarted` when it ends, or when `deadline_seconds` pass, before it is ready.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    server = Server(name, base_url, folder, process)
+    try:
+        _await_ready(server, base_url + ready_path, deadline_seconds)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def until_told_to_stop(server: Server) -> None:
+    """Keep `server` until our own standard input closes, SIGTERM or Ctrl-C comes, then end it: for command lines."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with server, contextlib.suppress(KeyboardInterrupt):
+        sys.stdin.buffer.read()
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal what takes its time; standard output stays free for the base URL."""
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _await_ready(server: Server, url: str, deadline_seconds: float) -> None:
+    deadline = time.monotonic() + deadline_seconds
+    while not _answers(url, max(0.1, deadline - time.monotonic())):
+        if server.process.poll() is not None:
+            raise NotStarted(f"{server.name} ended with status {server.process.returncode}.\n{_tail(server.log)}")
+        if time.monotonic() > deadline:
+            raise NotStarted(f"{server.name} did not answer {url} in {deadline_seconds:g} s.\n{_tail(server.log)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _answers(url: str, timeout_seconds: float) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", parts.path, headers={"Accept": "application/fhir+json"})
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        return False
+    else:
+        return answer.status == 200
+    finally:
+        connection.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the process's own group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _tail(log: Path, lines: int = 30) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
