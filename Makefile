@@ -16,6 +16,10 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.PHONY: run
+run: $(READY) ## Start a FHIR server with synthetic patients and the gateway (UPSTREAM=hapi or UPSTREAM=http://...)
+	@$(PY) -m scripts.demo $(UPSTREAM)
+
 .PHONY: lint
 lint: $(READY) ## Lint, format check, strict types, import contracts, dependencies, spelling
 	@$(VENV)/bin/ruff check .
@@ -31,6 +35,14 @@ test: $(READY) ## Run every test that this machine has the servers for
 
 .PHONY: check
 check: lint test ## What must be green at every commit
+
+.PHONY: test-hapi
+test-hapi: $(READY) ## Run the upstream suite in front of a real HAPI FHIR, easy and strict (needs Java 17 and Maven)
+	@SMART_GATEWAY_HAPI=1 $(VENV)/bin/pytest -m hapi
+
+.PHONY: bench
+bench: $(READY) ## Measure beside Envoy and nginx: ratios of CPU per request, never a timed test
+	@$(PY) -m bench
 
 .PHONY: lock
 lock: ## Lock the dependencies again from pyproject.toml (needs uv)

@@ -16,12 +16,10 @@ from gateway.keys.issuers import Introspection, TrustedIssuer
 from gateway.keys.jwks import Fetch, JwksSource
 from gateway.policy.claims import ClaimMapping
 from gateway.policy.sealed_page import Sealer
+from gateway.settings import issuers as settings_of_issuers
 from gateway.settings import upstream as settings_of
 from gateway.settings.issuers import Issuer
 from gateway.settings.model import Settings
-from gateway.settings.values import decode_key
-from gateway.telemetry.audit import AuditLog
-from gateway.telemetry.metrics import Metrics
 from gateway.upstream.authentication import (
     AuthenticatedExchange,
     ClientCredentials,
@@ -64,7 +62,6 @@ def claim_mapping(issuer: Issuer) -> ClaimMapping:
 
 def trusted_issuer(issuer: Issuer) -> TrustedIssuer:
     """What the keys room knows of this issuer."""
-    asked = issuer.introspection
     return TrustedIssuer(
         issuer=issuer.issuer,
         audiences=frozenset(issuer.audiences),
@@ -73,8 +70,14 @@ def trusted_issuer(issuer: Issuer) -> TrustedIssuer:
         accepted_types=frozenset(name.lower() for name in issuer.accepted_types),
         jwks_url=issuer.jwks_url,
         jwks_file=str(issuer.jwks_file) if issuer.jwks_file is not None else None,
-        introspection=asked and Introspection(asked.endpoint, asked.client_id, asked.client_secret.get_secret_value()),
+        introspection=_introspection(issuer.introspection),
     )
+
+
+def _introspection(asked: settings_of_issuers.Introspection | None) -> Introspection | None:
+    if asked is None:
+        return None
+    return Introspection(asked.endpoint, asked.client_id, asked.client_secret.get_secret_value())
 
 
 def _trust(issuer: Issuer, fetch: Fetch) -> Trust:
@@ -119,10 +122,10 @@ def _authentication(settings: settings_of.Authentication, client: ControlClient)
 class Gateway:
     """The whole gateway as one ASGI application: the FHIR base first, since that is where the traffic is."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, witness: Witness) -> None:
+        """`witness` is told of every request; it is not closed here."""
         self._settings = settings
-        self.metrics = Metrics()
-        self._audit = AuditLog.from_settings(settings.audit)
+        self._witness = witness
         self._control = ControlClient()
         proof = _authentication(settings.upstream.authentication, self._control)
         static = proof.static_headers
@@ -187,7 +190,7 @@ class Gateway:
             keeper=keeper,
             sealer=sealer,
             cors=Cors(settings.cors.allowed_origins),
-            witness=Witness(self.metrics, self._audit),
+            witness=self._witness,
             realm=settings.public_base_url,
             body_limit=settings.limits.max_request_body_bytes,
             extra_parameters=settings.upstream.extra_search_parameters,
@@ -210,7 +213,6 @@ class Gateway:
         finally:
             await self._pool.aclose()
             await self._control.aclose()
-            self._audit.close()
 
 
 def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:
@@ -231,5 +233,4 @@ def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:
 
 def _page_key(settings: Settings) -> bytes:
     """The configured key, or one that lasts as long as the process: then paging links end with it."""
-    key = settings.paging.key
-    return decode_key(key) if key is not None else secrets.token_bytes(32)
+    return settings.paging.key_bytes() or secrets.token_bytes(32)
