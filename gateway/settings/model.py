@@ -74,7 +74,9 @@ class MetricsListen(Section):
     """Where Prometheus reaches the gateway: a port of its own, so that apps never see `/metrics`."""
 
     host: Annotated[Text, Field(description="The address to listen on.")] = "127.0.0.1"
-    port: Annotated[Port, Field(description="The port of `/metrics`; 0 for any that is free.")] = 9090
+    port: Annotated[
+        Port | None, Field(description="The port of `/metrics`; 0 for any that is free, null for no metrics.")
+    ] = 9090
 
 
 class Limits(Section):
