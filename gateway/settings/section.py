@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,10 @@ class Section(BaseModel):
     def conflicts(self) -> Iterator[Conflict]:
         """Where the settings of this section disagree; asked only when each of them is right by itself."""
         return iter(())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: a value that cannot change needs no copy, and pydantic makes one of every default."""
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
