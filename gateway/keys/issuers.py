@@ -1,9 +1,15 @@
 """What is known of an authorization server whose access tokens are accepted here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # RFC 9068 names at+jwt; most servers still say JWT, and Keycloak says so for every kind of token.
 ACCEPTED_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
+
+# `none` and the HMACs are not among them: whoever knows the public key or the configuration could write tokens
+# (RFC 8725 2.1, 3.1).
+SIGNATURE_ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,14 +18,16 @@ class Introspection:
 
     endpoint: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
     """One issuer. Exactly one of `jwks_url`, `jwks_file` and `introspection` is set.
 
-    `algorithms` never holds `none` or an HMAC: settings refuse them. `clock_skew` is in seconds.
+    `clock_skew` is in seconds. `accepted_types` holds JOSE `typ` values in lower case; a token without one counts as
+    `jwt`. Raises `ValueError` where the values contradict each other or an algorithm is none of
+    `SIGNATURE_ALGORITHMS`.
     """
 
     issuer: str
@@ -30,3 +38,15 @@ class TrustedIssuer:
     jwks_url: str | None = None
     jwks_file: str | None = None
     introspection: Introspection | None = None
+
+    def __post_init__(self) -> None:
+        if sum(way is not None for way in (self.jwks_url, self.jwks_file, self.introspection)) != 1:
+            raise ValueError(f"{self.issuer}: needs exactly one of jwks_url, jwks_file and introspection")
+        if not self.audiences:
+            raise ValueError(f"{self.issuer}: needs an audience, or tokens for any server would be accepted")
+        for algorithm in self.algorithms:
+            if algorithm not in SIGNATURE_ALGORITHMS:
+                raise ValueError(f"{self.issuer}: {algorithm!r} is not a public-key signature algorithm")
+        for kind in self.accepted_types:
+            if kind != kind.lower():
+                raise ValueError(f"{self.issuer}: the type {kind!r} must be in lower case")

@@ -1,15 +1,14 @@
-"""An issuer's public keys: fetched or read, kept as long as the issuer says, refreshed once for an unknown key."""
+"""An issuer's public keys as they come and go: fetched or read, kept as long as the issuer says, asked for anew."""
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jwk import Key
 
+from gateway.keys.key_set import KeySet, read_key_set
 from gateway.keys.refused import TokenRefused
 from gateway.policy.reasons import Reason
 
@@ -18,17 +17,13 @@ SHORTEST_LIFETIME = 10.0
 LONGEST_LIFETIME = 86400.0
 # An attacker who makes up key ids must not make us a tool against the issuer (edge case 77).
 REFETCH_INTERVAL = 30.0
-# How long keys may serve on while their issuer cannot be reached.
+# How long after the end of their life keys may serve on while their issuer cannot be reached.
 STALE_LIFETIME = 3600.0
-SMALLEST_RSA = 2048
+# After a failure, how long nobody tries again.
+PAUSE = 10.0
 
-_MAX_AGE = re.compile(r"max-age=(\d{1,9})")
-_KEY_TYPES: Mapping[str, tuple[str, str | None]] = {
-    "ES256": ("EC", "P-256"),
-    "ES384": ("EC", "P-384"),
-    "ES512": ("EC", "P-521"),
-    "EdDSA": ("OKP", None),
-}
+_MAX_AGE = re.compile(r'(?:^|[\s,])max-age="?(\d+)')
+_NEVER = float("-inf")
 
 
 class Document(Protocol):
@@ -47,6 +42,7 @@ class Document(Protocol):
         """The whole body."""
 
 
+# Bounded in time and size; raises any exception where the document cannot be had.
 Fetch = Callable[[str], Awaitable[Document]]
 
 
@@ -54,118 +50,92 @@ class JwksSource:
     """The keys of one issuer, from a URL or a file."""
 
     def __init__(self, *, url: str | None, file: str | None, fetch: Fetch) -> None:
-        """`fetch` raises any exception where the document cannot be had."""
+        """One of `url` and `file` is set."""
         self._url = url
         self._file = file
         self._fetch = fetch
-        self._keys: dict[str | None, Key] = {}
-        self._fetched_at = float("-inf")
-        self._expires_at = float("-inf")
-        self._refetched_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._keys = KeySet(())
+        self._body: bytes | None = None
+        self._loaded_at = self._fresh_until = self._usable_until = _NEVER
+        self._try_after = self._refetch_after = _NEVER
+        self._problem: str | None = None
+        self._loading: asyncio.Future[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str, now: float) -> Key:
         """The key to verify with. `now` is in seconds since the epoch. Raises `TokenRefused`."""
-        if now >= self._expires_at:
-            await self._refresh(now, self._fetched_at)
-        found = self._find(kid, algorithm)
-        if found is None and now - self._refetched_at >= REFETCH_INTERVAL and self._fetched_at < now:
-            seen = self._fetched_at
-            self._refetched_at = now
-            await self._refresh(now, seen)
-            found = self._find(kid, algorithm)
+        if now >= self._fresh_until:
+            await self._load_once(now)
+        if now >= self._usable_until:
+            raise self._unavailable()
+        found = self._keys.find(kid, algorithm)
+        if found is None and await self._loaded_anew(now):
+            found = self._keys.find(kid, algorithm)
+        if found is None and self._problem is not None:
+            # The key may be one that the issuer has made since: nobody can tell now.
+            raise self._unavailable()
         if found is None:
             raise TokenRefused(Reason.TOKEN_KEY_UNKNOWN, "the issuer publishes no fitting key of that id")
         return found
 
-    def _find(self, kid: str | None, algorithm: str) -> Key | None:
-        fitting = {name: key for name, key in self._keys.items() if _fits(key, algorithm)}
-        if kid is not None:
-            return fitting.get(kid)
-        return next(iter(fitting.values())) if len(fitting) == 1 else None
+    async def _loaded_anew(self, now: float) -> bool:
+        """Load again for a key that is missing, seldom; a load that is under way serves as well."""
+        if self._loading is None:
+            if self._loaded_at >= now or now < self._refetch_after:
+                return False
+            self._refetch_after = now + REFETCH_INTERVAL
+        await self._load_once(now)
+        return True
 
-    async def _refresh(self, now: float, seen: float) -> None:
-        """Load the set again, once for all who wait. `seen` is when the set that did not suffice was loaded."""
-        async with self._lock:
-            if self._fetched_at != seen:
+    async def _load_once(self, now: float) -> None:
+        """One load for all who wait, and none soon after a failure."""
+        if self._loading is None:
+            if now < self._try_after:
                 return
-            try:
-                body, lifetime = await self._load()
-                self._keys = read_keys(body)
-            except Exception as error:
-                if now - self._fetched_at > STALE_LIFETIME:
-                    raise TokenRefused(Reason.TOKEN_CHECK_UNAVAILABLE, f"the issuer's keys: {error}") from error
-                self._expires_at = now + SHORTEST_LIFETIME
-                return
-            self._fetched_at = now
-            self._expires_at = now + lifetime
+            self._loading = asyncio.ensure_future(self._load(now))
+            self._loading.add_done_callback(self._ended)
+        await asyncio.shield(self._loading)
 
-    async def _load(self) -> tuple[bytes, float]:
+    def _ended(self, _: asyncio.Future[None]) -> None:
+        self._loading = None
+
+    async def _load(self, now: float) -> None:
+        try:
+            body, lifetime = await self._document()
+            if body != self._body:
+                self._keys, self._body = read_key_set(body), body
+        except Exception as error:
+            self._problem = f"{type(error).__name__}: {error}"[:200]
+            self._try_after = now + PAUSE
+            return
+        self._problem = None
+        self._loaded_at = now
+        self._fresh_until = now + lifetime
+        self._usable_until = self._fresh_until + STALE_LIFETIME
+
+    async def _document(self) -> tuple[bytes, float]:
         if self._file is not None:
             return await asyncio.to_thread(Path(self._file).read_bytes), SHORTEST_LIFETIME
         assert self._url is not None
         document = await self._fetch(self._url)
         if document.status != 200:
             raise ValueError(f"status {document.status}")
-        return document.body, _lifetime(document.headers.get("cache-control", ""))
+        return document.body, lifetime_of(document.headers)
+
+    def _unavailable(self) -> TokenRefused:
+        return TokenRefused(Reason.TOKEN_CHECK_UNAVAILABLE, f"the issuer's keys cannot be had: {self._problem}")
 
 
-def _lifetime(cache_control: str) -> float:
-    """Seconds to keep a set: its max-age within bounds; `no-store` as short as may be."""
-    if "no-store" in cache_control or "no-cache" in cache_control:
-        return SHORTEST_LIFETIME
-    match = _MAX_AGE.search(cache_control)
-    return min(max(float(match[1]), SHORTEST_LIFETIME), LONGEST_LIFETIME) if match else DEFAULT_LIFETIME
+def lifetime_of(headers: Mapping[str, str]) -> float:
+    """Seconds to keep a set: what is left of its max-age, within bounds; `no-store` as short as may be (RFC 9111).
 
-
-def read_keys(body: bytes) -> dict[str | None, Key]:
-    """The keys of a JWKS that may verify, by id. A doubtful key is left out, never guessed at.
-
-    Left out: symmetric keys, keys for encryption (Keycloak publishes one), ids that two different keys share, RSA
-    below 2048 bits. Raises `ValueError` where the document is no JWKS.
+    `no-cache`, as Keycloak sends it, asks for a check before each use; that would be a fetch per token.
     """
-    document = orjson.loads(body)
-    listed = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(listed, list):
-        raise ValueError("the document is not a JWKS")
-    found: dict[str | None, Key] = {}
-    doubtful: set[str | None] = set()
-    for member in listed:
-        key = _key(member) if isinstance(member, dict) else None
-        if key is None:
-            continue
-        kid = member.get("kid")
-        if kid in found and found[kid].thumbprint() != key.thumbprint():
-            doubtful.add(kid)
-        found[kid] = key
-    return {kid: key for kid, key in found.items() if kid not in doubtful}
-
-
-def _key(member: dict[str, Any]) -> Key | None:
-    operations = member.get("key_ops")
-    if member.get("use", "sig") != "sig" or (isinstance(operations, list) and "verify" not in operations):
-        return None
-    if not isinstance(member.get("kid"), str | None):
-        return None
-    public = {name: value for name, value in member.items() if name in {"kty", "kid", "alg", "n", "e", "crv", "x", "y"}}
-    try:
-        match public.get("kty"):
-            case "RSA":
-                rsa = RSAKey.import_key(public)
-                return rsa if rsa.raw_value.key_size >= SMALLEST_RSA else None
-            case "EC":
-                return ECKey.import_key(public)
-            case "OKP":
-                return OKPKey.import_key(public)
-            case _:
-                return None
-    except (JoseError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _fits(key: Key, algorithm: str) -> bool:
-    """Whether the key is of the algorithm's type and, for curves, of its curve (RFC 7518 3)."""
-    key_type, curve = _KEY_TYPES.get(algorithm, ("RSA", None))
-    if key.key_type != key_type or key.get("alg", algorithm) != algorithm:
-        return False
-    return curve is None or key.get("crv") == curve
+    control = headers.get("cache-control", "").lower()
+    if "no-store" in control or "no-cache" in control:
+        return SHORTEST_LIFETIME
+    match = _MAX_AGE.search(control)
+    if match is None:
+        return DEFAULT_LIFETIME
+    age = headers.get("age", "").strip()
+    spent = float(age[:12]) if age.isascii() and age.isdigit() else 0.0
+    return min(max(float(match[1][:12]) - spent, SHORTEST_LIFETIME), LONGEST_LIFETIME)

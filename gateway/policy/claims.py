@@ -13,6 +13,9 @@ from gateway.scopes.parse import ScopeError, parse_scopes
 # The types a user can be (checklist ID-3).
 _USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
 
+# Seconds since the epoch; a larger number counts milliseconds, or nothing.
+_LAST_MOMENT = 1e11
+
 
 class ClaimsError(Exception):
     """The token as a whole cannot be used. `claim` names what is wrong."""
@@ -43,8 +46,8 @@ def access_from_claims(claims: Mapping[str, Any], mapping: ClaimMapping, bases: 
     issuer, expires_at, client_id = claims.get("iss"), claims.get("exp"), _first(claims, mapping.client_id)
     if not isinstance(issuer, str):
         raise ClaimsError("iss", "is missing")
-    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
-        raise ClaimsError("exp", "is missing or no number")
+    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or not 0 <= expires_at < _LAST_MOMENT:
+        raise ClaimsError("exp", "is missing or no time in seconds")
     if not isinstance(client_id, str) or not client_id:
         raise ClaimsError(mapping.client_id[0], "is missing")
     subject = claims.get("sub")
