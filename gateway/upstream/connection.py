@@ -11,7 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .answer import Answer
 from .exchange import Malformed, TimedOut, Unreachable, UpstreamError
-from .framing import MAX_HEAD, Framing, framing
+from .framing import MAX_HEAD, Framing, asks_to_close, framing
 
 # A body declared to be at most this long is awaited before the answer is handed out: one wake-up instead of two.
 EAGER = 64 * 1024
@@ -217,7 +217,9 @@ class Connection(asyncio.Protocol):
             parser.get_status_code(), self._fields, http11=self._http11, to_head=self._to_head
         )
         # RFC 9112 section 9.3; HTTP/1.0's `keep-alive` is not trusted, proxies pass it on blindly.
-        self._keep = self._http11 and self._framing is not Framing.CLOSE and parser.should_keep_alive()
+        # After a HEAD, llhttp waits for a body and so says no where the head gives no length.
+        stays = not asks_to_close(self._fields) if self._to_head else parser.should_keep_alive()
+        self._keep = self._http11 and self._framing is not Framing.CLOSE and stays
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""

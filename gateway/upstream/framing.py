@@ -53,3 +53,9 @@ def framing(status: int, fields: list[tuple[bytes, bytes]], *, http11: bool, to_
         length = int(declared)
         return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
     return Framing.CLOSE, 0
+
+
+def asks_to_close(fields: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a `Connection` field holds the option `close` (RFC 9112 section 9.6)."""
+    options = b",".join(value for name, value in fields if name == b"connection")
+    return any(option.strip(b" \t").lower() == b"close" for option in options.split(b","))
