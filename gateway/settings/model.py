@@ -151,8 +151,9 @@ class Settings(Section):
     ]
     token_cache: Annotated[TokenCache, Field(description="How long a checked token is remembered.")] = TokenCache()
     compartments: Annotated[
-        Compartments, Field(description="What belongs to a patient, and what a practitioner may see.")
-    ] = Compartments()
+        Compartments,
+        Field(default_factory=Compartments, description="What belongs to a patient, and what a practitioner may see."),
+    ]
     authorization_server: Annotated[
         AuthorizationServer | None,
         Field(description="What apps are told in `.well-known/smart-configuration`; without it there is none."),
