@@ -14,8 +14,8 @@ from gateway.settings.problem import Document, Place, Problem, dotted
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 30
-# What PyYAML quotes may be part of a password that was not quoted: `password: *abc`. Its token names stay.
-_QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"[^\"]{2,}\"")
+# What PyYAML quotes may be part of a password that was not quoted (`password: *abc`); punctuation and its token names stay.
+_QUOTED = re.compile(r" ['\"][\w!\-][^'\"]+['\"]")
 
 
 def read_document(path: FilePath) -> Document:
@@ -47,7 +47,7 @@ def parse_yaml(text: str, path: section.Path, place: Place, document: Document) 
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        why = _QUOTED.sub("it", error.problem or "")
+        why = _QUOTED.sub("", ", ".join(part for part in (error.context, error.problem) if part))
         document.problems.append(Problem(_at(place, error.problem_mark), "", f"is not valid YAML: {why}"))
         return None
     except yaml.YAMLError:
@@ -75,10 +75,10 @@ class _Reader:
         """The plain value of a node; None beside a problem where it has none."""
         self._document.places.setdefault(path, _at(self._place, node.start_mark))
         if id(node) in self._seen:
-            return self._refuse(node, path, "is an alias (*) of another value; write the value out")
+            return self._refuse(path, "is an alias (*) of another value; write the value out")
         self._seen.add(id(node))
         if len(path) > _MAX_DEPTH:
-            return self._refuse(node, path, "is nested too deeply")
+            return self._refuse(path, "is nested too deeply")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -89,7 +89,8 @@ class _Reader:
         values: dict[str, object] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._refuse(key, path, "has a key that is not text")
+                place = _at(self._place, key.start_mark)
+                self._document.problems.append(Problem(place, dotted(path), "has a key that is not text"))
                 continue
             here = (*path, key.value)
             if key.value in values:
@@ -114,13 +115,13 @@ class _Reader:
                 return _number(kind, text)
             case "str" | "timestamp" | "value" | "merge":
                 if not text.isprintable() and "\n" not in text:
-                    return self._refuse(node, path, "holds characters that cannot be printed")
+                    return self._refuse(path, "holds characters that cannot be printed")
                 return text
             case _:
-                return self._refuse(node, path, "has a YAML tag (!), which has no meaning here; quote it if it is text")
+                return self._refuse(path, "has a YAML tag (!), which has no meaning here; quote it if it is text")
 
-    def _refuse(self, node: yaml.Node, path: section.Path, sentence: str) -> object:
-        self._document.problems.append(Problem(_at(self._place, node.start_mark), dotted(path), sentence))
+    def _refuse(self, path: section.Path, sentence: str) -> object:
+        self._document.add_problem(path, sentence)
         return None
 
 

@@ -128,6 +128,9 @@ class Audit(Section):
             yield Conflict(("hash_key",), "is required when hash_patient is true")
         if self.hash_key is not None and not self.hash_patient:
             yield Conflict(("hash_key",), "is used only when hash_patient is true")
+        path = self.path()
+        if path is not None and not path.parent.is_dir():
+            yield Conflict(("destination",), "names a directory that does not exist")
 
     def path(self) -> Path | None:
         """The file to append to; None for standard output."""
