@@ -1,7 +1,7 @@
 """Compartments: which resources belong to a patient, a practitioner, an encounter (R4 CompartmentDefinition)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.fhir.expression import Compiled, compile_expression
 from gateway.fhir.reference import parse_reference
-from gateway.fhir.search_parameters import SearchType, parameters_of
+from gateway.fhir.search_parameters import SearchParameter, SearchType, parameters_of
 
 _TABLE: Mapping[str, Mapping[str, list[str]]] = MappingProxyType(
     json.loads(Path(__file__).parent.joinpath("tables", "compartments.json").read_text(encoding="utf-8"))
@@ -25,6 +25,9 @@ _OWNERS = {
     "Device": ("device", "subject", "performer", "author"),
     "RelatedPerson": ("participant", "performer", "author", "informant", "source"),
 }
+
+# An id, `/_history/` and a version id.
+_LONGEST_REST = 64 + 10 + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,18 @@ def _compile(
     if not names:
         return None
     definitions = parameters_of(resource_type)
-    readers = tuple(compile_expression(definitions[name].expression, resource_type) for name in names)
-    elements = frozenset().union(*(reader.elements for reader in readers))
-    return Membership(elements, _references(readers, compartment_type, bases))
+    reader = compile_expression(_united([definitions[name] for name in names], compartment_type), resource_type)
+    return Membership(reader.elements, _references(reader, compartment_type, bases))
+
+
+def _united(parameters: Iterable[SearchParameter], compartment_type: str) -> str:
+    """All that the parameters reach, each element once.
+
+    `patient` is often `subject` with a filter for patients; the filter says nothing new, as only those count here.
+    """
+    whole = " | ".join(parameter.expression for parameter in parameters)
+    unfiltered = whole.replace(f".where(resolve() is {compartment_type})", "")
+    return " | ".join(dict.fromkeys(unfiltered.split(" | ")))
 
 
 def _about(
@@ -134,30 +146,31 @@ def _own_id(resource: Mapping[str, Any]) -> set[str]:
 
 
 def _references(
-    readers: tuple[Compiled, ...], compartment_type: str, bases: tuple[str, ...]
+    reader: Compiled, compartment_type: str, bases: tuple[str, ...]
 ) -> Callable[[Mapping[str, Any]], set[str]]:
-    closures = tuple(reader.values for reader in readers)
+    values = reader.values
+    # Most references lead elsewhere; these are the only beginnings of one that can count.
+    beginnings = (f"{compartment_type}/", *(f"{base}/{compartment_type}/" for base in bases))
+    longest = max(map(len, beginnings)) + _LONGEST_REST
 
     def references(resource: Mapping[str, Any]) -> set[str]:
         found: set[str] = set()
-        for values in closures:
-            for value in values(resource):
-                one = _member_id(value, compartment_type, bases)
-                if one is not None:
-                    found.add(one)
+        for value in values(resource):
+            text = value.get("reference") if isinstance(value, dict) else None
+            if not isinstance(text, str) or not text.startswith(beginnings) or len(text) > longest:
+                continue
+            declared = value.get("type")
+            if declared is None or declared == compartment_type:
+                member = _member_id(text, compartment_type, bases)
+                if member is not None:
+                    found.add(member)
         return found
 
     return references
 
 
-def _member_id(value: Any, compartment_type: str, bases: tuple[str, ...]) -> str | None:
-    text = value.get("reference") if isinstance(value, Mapping) else None
-    if not isinstance(text, str):
-        return None
-    declared = value.get("type")
-    if declared is not None and declared != compartment_type:
-        return None
+@lru_cache(maxsize=8192)
+def _member_id(text: str, compartment_type: str, bases: tuple[str, ...]) -> str | None:
+    """The id of the member, if it is one; remembered, as the resources of one answer repeat it."""
     reference = parse_reference(text, bases)
-    if reference is None or reference.resource_type != compartment_type:
-        return None
-    return reference.id
+    return reference.id if reference is not None and reference.resource_type == compartment_type else None

@@ -5,7 +5,7 @@ Only what those expressions use is understood (enforcement.md 3): paths, `|`, `a
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from gateway.fhir.search_parameters import CHOICES
 
 _Values = list[Any]
 _Step = Callable[[_Values], _Values]
+_Reader = Callable[[Mapping[str, Any]], _Values]
 
 _DECEASED = "Patient.deceased.exists() and Patient.deceased != false"
 _TOKEN = re.compile(
@@ -28,7 +29,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CAST = re.compile(r"\(([A-Za-z.]+) as ([A-Za-z]+)\)")
-_TARGET = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
+_TARGET = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
 
 
 class UnsupportedExpressionError(Exception):
@@ -39,8 +40,9 @@ class UnsupportedExpressionError(Exception):
 class Compiled:
     """A compiled expression.
 
-    `values` takes a resource, or just its members in `elements`, and never raises: what has an odd shape has no
-    values. `elements` are the top-level members that it looks at.
+    `values` takes a resource as parsed from JSON, or just its members in `elements`, and never raises: what has an odd
+    shape has no values. They may be the resource's own list, so they are not to be changed. `elements` are the
+    top-level members that it looks at.
     """
 
     values: Callable[[Mapping[str, Any]], list[Any]]
@@ -66,32 +68,34 @@ def _branches(expression: str) -> list[str]:
     return [branch for branch in expression.split(" | ") if branch.strip()]
 
 
-def _deceased(resource: Mapping[str, Any]) -> list[Any]:
-    flag = resource.get("deceasedBoolean")
-    return [flag is True or "deceasedDateTime" in resource]
+def _deceased(resource: Mapping[str, Any]) -> _Values:
+    """Whether deceased: a date is a yes, absence a no; of another shape neither."""
+    flag, moment = resource.get("deceasedBoolean"), resource.get("deceasedDateTime")
+    if flag is True or isinstance(moment, str):
+        return [True]
+    return [False] if flag in (None, False) and moment is None else []
 
 
-def _compile_branch(branch: str, resource_type: str) -> tuple[Callable[[Mapping[str, Any]], _Values], tuple[str, ...]]:
+def _compile_branch(branch: str, resource_type: str) -> tuple[_Reader, tuple[str, ...]]:
     root, *rest = _steps(_CAST.sub(r"\1.as(\2)", branch))
-    if root != ("name", resource_type) or not rest:
+    if root != ("name", resource_type) or not rest or rest[0][0] != "name":
         raise UnsupportedExpressionError(branch)
     path = resource_type
-    compiled: list[_Step] = []
-    first: tuple[str, ...] = ()
-    position = 0
-    while position < len(rest):
-        kind, argument = rest[position]
-        position += 1
+    levels: list[tuple[str, ...]] = []
+    steps: list[_Step] = []
+    for position, (kind, argument) in enumerate(rest):
+        if kind == "as":
+            continue
         if kind == "name":
             path = f"{path}.{argument}"
-            cast = rest[position][1] if position < len(rest) and rest[position][0] == "as" else None
-            position += cast is not None
-            names = _member_names(path, argument, cast)
-            compiled.append(_get(names))
-            first = first or names
+            after = rest[position + 1] if position + 1 < len(rest) else ("", "")
+            names = _member_names(path, argument, after[1] if after[0] == "as" else None)
+            levels.append(names)
+            if len(levels) > 1:
+                steps.append(_get(names))
         else:
-            compiled.append(_filter(kind, argument, branch))
-    return _composed(tuple(compiled)), first
+            steps.append(_filter(kind, argument, branch))
+    return _reader(levels[0], tuple(steps)), levels[0]
 
 
 def _steps(branch: str) -> list[tuple[str, str]]:
@@ -128,36 +132,50 @@ def _member_names(path: str, name: str, cast: str | None) -> tuple[str, ...]:
     return (name + suffix,) if suffix in types else (name,)
 
 
-def _get(names: tuple[str, ...]) -> _Step:
-    if len(names) == 1:
-        only = names[0]
+def _reader(names: tuple[str, ...], steps: tuple[_Step, ...]) -> _Reader:
+    """The closure that reads the first level of a resource, then goes on by `steps`."""
+    only = names[0] if len(names) == 1 else None
 
-        def get_one(values: _Values) -> _Values:
-            found: _Values = []
-            for value in values:
-                if isinstance(value, Mapping) and only in value:
-                    _add(found, value[only])
-            return found
+    def first(resource: Mapping[str, Any]) -> _Values:
+        if only is not None:
+            return _listed(resource.get(only))
+        return [value for name in names for value in _listed(resource.get(name))]
 
-        return get_one
+    if not steps:
+        return first
 
-    def get_any(values: _Values) -> _Values:
-        found: _Values = []
-        for value in values:
-            if isinstance(value, Mapping):
-                for name in names:
-                    if name in value:
-                        _add(found, value[name])
+    def values(resource: Mapping[str, Any]) -> _Values:
+        found = first(resource)
+        for step in steps:
+            if not found:
+                break
+            found = step(found)
         return found
 
-    return get_any
+    return values
 
 
-def _add(found: _Values, value: Any) -> None:
-    if isinstance(value, list):
-        found.extend(value)
-    elif value is not None:
-        found.append(value)
+def _listed(value: Any) -> _Values:
+    """What an element holds. A list of primitives has a null where a value has extensions alone (R4, JSON 2.6.2)."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        return [value]
+    return [one for one in value if one is not None] if None in value else value
+
+
+def _get(names: tuple[str, ...]) -> _Step:
+    def get(values: _Values) -> _Values:
+        found: _Values = []
+        for value in values:
+            if isinstance(value, dict):
+                for name in names:
+                    inner = value.get(name)
+                    if inner is not None:
+                        found += _listed(inner)
+        return found
+
+    return get
 
 
 def _filter(kind: str, argument: str, branch: str) -> _Step:
@@ -168,26 +186,12 @@ def _filter(kind: str, argument: str, branch: str) -> _Step:
         return lambda values: values[index : index + 1]
     if kind.startswith("where "):
         field = kind.removeprefix("where ")
-        return lambda values: [value for value in values if isinstance(value, Mapping) and value.get(field) == argument]
+        return lambda values: [value for value in values if isinstance(value, dict) and value.get(field) == argument]
     raise UnsupportedExpressionError(branch)
 
 
 def refers_to(value: Any, resource_type: str) -> bool:
     """Whether a Reference names a resource of the type by its literal; nothing is fetched to find out."""
-    text = value.get("reference") if isinstance(value, Mapping) else None
+    text = value.get("reference") if isinstance(value, dict) else None
     match = _TARGET.search(text) if isinstance(text, str) else None
     return match is not None and match[1] == resource_type
-
-
-def _composed(steps: Iterable[_Step]) -> Callable[[Mapping[str, Any]], _Values]:
-    ordered = tuple(steps)
-
-    def values(resource: Mapping[str, Any]) -> _Values:
-        found: _Values = [resource]
-        for step in ordered:
-            found = step(found)
-            if not found:
-                break
-        return found
-
-    return values

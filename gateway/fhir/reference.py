@@ -32,6 +32,7 @@ def parse_reference(text: str, bases: Sequence[str] = ()) -> Reference | None:
         for base in bases:
             if text.startswith(base) and text[len(base) : len(base) + 1] == "/":
                 match = _LITERAL.fullmatch(text, len(base) + 1)
+            if match is not None:  # one base may lie under the other
                 break
     if match is None or match[2] in {".", ".."}:
         return None
