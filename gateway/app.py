@@ -129,8 +129,8 @@ class Gateway:
         self._control = ControlClient()
         proof = _authentication(settings.upstream.authentication, self._control)
         static = proof.static_headers
-        self._pool = _pool(settings, static or ())
-        self._exchange: Exchange = self._pool if static is not None else AuthenticatedExchange(self._pool, proof)
+        self.pool = _pool(settings, static or ())
+        self._exchange: Exchange = self.pool if static is not None else AuthenticatedExchange(self.pool, proof)
         self._base_path = urlsplit(settings.public_base_url).path.encode()
         server = self._server()
         self._metadata = Metadata(
@@ -164,7 +164,7 @@ class Gateway:
 
     def _server(self) -> FhirServer:
         limit = self._settings.upstream.max_verified_body_bytes
-        return FhirServer(self._exchange, self._pool.base_path, body_limit=limit)
+        return FhirServer(self._exchange, self.pool.base_path, body_limit=limit)
 
     def _parts(self, server: FhirServer) -> Parts:
         settings = self._settings
@@ -211,7 +211,7 @@ class Gateway:
         try:
             yield
         finally:
-            await self._pool.aclose()
+            await self.pool.aclose()
             await self._control.aclose()
 
 

@@ -85,5 +85,5 @@ def _refused_scopes(text: str, settings: Settings | None) -> Iterator[str]:
     except ScopeError as error:
         yield f"No scope      {error}"
         return
-    for error in refused:
-        yield f"No scope      {error.text[:100]}: {error.message}, column {error.column}; it grants nothing"
+    for bad in refused:
+        yield f"No scope      {bad.text[:100]}: {bad.message}, column {bad.column}; it grants nothing"

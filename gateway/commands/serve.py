@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Generator
+from typing import Any, Literal
 
+import structlog
 import uvicorn
 import uvloop
 
 from gateway.app import Gateway
 from gateway.settings.model import Settings
-from gateway.telemetry.metrics import MetricsApp
+from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.logs import configure_logs
+from gateway.telemetry.metrics import Metrics, MetricsApp
+from gateway.web.telling import Telemetry
+
+_log = structlog.get_logger(__name__)
 
 
 class _SideServer(uvicorn.Server):
@@ -23,40 +30,47 @@ class _SideServer(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; then answer what is under way, and end."""
-    uvloop.run(_serve(settings))
+    configure_logs(settings.log_level)
+    # uvicorn raises the signal again once it has stopped; by then everything is closed.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
-    gateway = Gateway(settings)
-    public = uvicorn.Server(_config(gateway, settings.listen.host, settings.listen.port))
-    if settings.metrics.port is None:
-        await public.serve()
-        return
-    side = _SideServer(
-        _config(MetricsApp(gateway.metrics), settings.metrics.host, settings.metrics.port, lifespan="off")
-    )
-    beside = asyncio.create_task(side.serve())
+    metrics, audit = Metrics(), AuditLog.from_settings(settings.audit)
+    metrics.watch_audit(audit)
+    gateway = Gateway(settings, Telemetry(metrics, audit))
+    metrics.watch_pool(gateway.pool)
+    public = uvicorn.Server(_config(gateway, settings.listen.host, settings.listen.port, lifespan="on"))
+    side = None
+    if settings.metrics.port is not None:
+        side = _SideServer(_config(MetricsApp(metrics), settings.metrics.host, settings.metrics.port, lifespan="off"))
+    beside = asyncio.create_task(side.serve()) if side is not None else None
+    _log.info("serving", public_base_url=settings.public_base_url, upstream=settings.upstream.base_url)
     try:
         await public.serve()
     finally:
-        side.should_exit = True
-        await beside
+        if side is not None and beside is not None:
+            side.should_exit = True
+            await beside
+        audit.close()
 
 
-def _config(app: object, host: str, port: int, lifespan: str = "on") -> uvicorn.Config:
+def _config(app: Any, host: str, port: int, *, lifespan: Literal["on", "off"]) -> uvicorn.Config:
     """uvloop and httptools, no access log: the audit line is our record (performance.md rule 2).
 
     Proxy headers are not trusted: addresses come from the configuration alone (checklist G-8).
     """
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=host,
         port=port,
         loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan=lifespan,  # type: ignore[arg-type]
+        lifespan=lifespan,
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         proxy_headers=False,

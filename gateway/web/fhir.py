@@ -61,6 +61,7 @@ class FhirProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
         record = Record(scope["method"], f"{self._process}-{next(self._counter):x}", time.perf_counter())
+        record.remote = scope["client"][0] if scope["client"] else None
         headers = _joined(scope["headers"])
         record.request_id = _request_id(headers.get(b"x-request-id"), record.decision_id)
         public = False

@@ -16,9 +16,9 @@ class Record:
     decision_id: str
     started_at: float
     request_id: bytes = b""
-    remote: str = ""
+    remote: str | None = None
     access: Access | None = None
-    token_cached: bool = False
+    token_cached: bool | None = None
     interaction: Interaction | None = None
     answer: Answer | None = None
     detail: str = ""
