@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import httpx2
 
-from tests.servers.population import Resource
+from tests.servers.people import Resource
 
 
 class NotLoaded(Exception):

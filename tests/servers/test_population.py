@@ -6,16 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.servers.population import (
-    B_MARKER,
-    PATIENT_A,
-    PATIENT_B,
-    PATIENTS,
-    SHARED_MARKER,
-    Resource,
-    bundles,
-    population,
-)
+from tests.servers.people import B_MARKER, PATIENT_A, PATIENT_B, PATIENTS, SHARED_MARKER, Resource
+from tests.servers.population import bundles, population
 
 
 def references(value: Any) -> Iterator[str]:
