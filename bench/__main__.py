@@ -135,7 +135,11 @@ def main() -> int:
         say("Only one core is free to use: server, upstream and load share it, so the figures will be rough.")
     with running_place(cores, envoy) as (place, upstream):
         if arguments.profile:
-            return profile(arguments.profile, place, cores, upstream, ENVIRONMENT)
+            try:
+                return profile(arguments.profile, place, cores, upstream, ENVIRONMENT)
+            except (NotHere, WrongAnswer, BadRun) as error:
+                print(error, file=sys.stderr)
+                return 1
         return _measure_all(arguments, place, cores, upstream)
 
 

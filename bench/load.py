@@ -53,7 +53,8 @@ def check(side: Side) -> None:
     status, body = get(side.server, side.load.path, side.headers)
     name = f"{side.server.name} at {side.load.path}"
     if status != 200:
-        raise WrongAnswer(f"{name} answered {status}: {body[:500].decode(errors='replace')}")
+        said = body[:500].decode(errors="replace")
+        raise WrongAnswer(f"{name} answered {status}: {said}\n  {side.server.log_end()}")
     answer = json.loads(body)
     expected = side.load.entries
     if expected is None:

@@ -45,7 +45,8 @@ def download(server: Gateway, least: int) -> None:
         connection.request("GET", BINARY, headers=headers)
         answer = connection.getresponse()
         if answer.status != 200:
-            raise WrongAnswer(f"{server.name} answered {answer.status} to {BINARY}: {answer.read(500)!r}")
+            said = answer.read(500).decode(errors="replace")
+            raise WrongAnswer(f"{server.name} answered {answer.status} to {BINARY}: {said}\n  {server.log_end()}")
         got = 0
         while got < least and (piece := answer.read(_CHUNK)):
             got += len(piece)

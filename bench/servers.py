@@ -89,9 +89,16 @@ class Server(ABC):
         path.write_text(text)
         return path
 
+    @property
+    def _log(self) -> Path:
+        return self.place.folder / f"{self.name}.log"
+
+    def log_end(self) -> str:
+        """The last of what the server said."""
+        return self._log.read_text(errors="replace").strip()[-2000:]
+
     def __enter__(self) -> Self:
-        log = self.place.folder / f"{self.name}.log"
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 pinned(self._core, self.command()),
                 cwd=ROOT,
@@ -101,7 +108,7 @@ class Server(ABC):
                 stderr=output,
             )
         try:
-            self._wait(log)
+            self._wait()
         except BaseException:
             self.stop()
             raise
@@ -112,21 +119,19 @@ class Server(ABC):
     ) -> None:
         self.stop()
 
-    def _wait(self, log: Path) -> None:
+    def _wait(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                tail = log.read_text(errors="replace").strip()[-2000:]
-                raise NotStarted(f"{self.name} ended at once with status {self._process.returncode}: {tail}")
+                raise NotStarted(f"{self.name} ended at once with status {self._process.returncode}: {self.log_end()}")
             try:
                 get(self, self.ready_path, {})
             except OSError:
                 time.sleep(0.05)
             else:
                 return
-        tail = log.read_text(errors="replace").strip()[-2000:]
-        raise NotStarted(f"{self.name} did not answer within {_START_SECONDS:g} s: {tail}")
+        raise NotStarted(f"{self.name} did not answer within {_START_SECONDS:g} s: {self.log_end()}")
 
     def stop(self) -> None:
         """Ask it to end, and end it after five seconds."""
