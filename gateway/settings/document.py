@@ -14,8 +14,9 @@ from gateway.settings.problem import Document, Place, Problem, dotted
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 30
-# What PyYAML quotes may be part of a password that was not quoted (`password: *abc`); punctuation and its token names stay.
+# What PyYAML quotes may be part of a password that was not quoted (`password: *abc`); punctuation, token names stay.
 _QUOTED = re.compile(r" ['\"][\w!\-][^'\"]+['\"]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def read_document(path: FilePath) -> Document:
@@ -40,6 +41,11 @@ def reading_problem(error: OSError | UnicodeDecodeError | ValueError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "its path is not valid"
+
+
+def holds_control_characters(text: str) -> bool:
+    """Whether a text has control characters besides tab and line feed, or bytes that are not UTF-8."""
+    return _CONTROL.search(text) is not None
 
 
 def parse_yaml(text: str, path: section.Path, place: Place, document: Document) -> object:
@@ -114,8 +120,8 @@ class _Reader:
             case "int" | "float" as kind:
                 return _number(kind, text)
             case "str" | "timestamp" | "value" | "merge":
-                if not text.isprintable() and "\n" not in text:
-                    return self._refuse(path, "holds characters that cannot be printed")
+                if holds_control_characters(text):
+                    return self._refuse(path, "holds control characters")
                 return text
             case _:
                 return self._refuse(path, "has a YAML tag (!), which has no meaning here; quote it if it is text")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from gateway.settings import shape
-from gateway.settings.document import parse_yaml
+from gateway.settings.document import holds_control_characters, parse_yaml
 from gateway.settings.problem import Document, Place, Problem
 from gateway.settings.section import Path
 
@@ -32,8 +32,8 @@ def apply_environment(document: Document, environ: Mapping[str, str], root: Any)
         path, annotation = found
         _forget(document, path)
         text = environ[name]
-        if not text.isprintable() and "\n" not in text:
-            document.problems.append(Problem(place, "", "holds characters that cannot be printed"))
+        if holds_control_characters(text):
+            document.problems.append(Problem(place, "", "holds control characters"))
             continue
         value = text if shape.is_text(annotation) else parse_yaml(text, path, place, document)
         document.places[path] = place
