@@ -29,10 +29,11 @@ class Address:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https"):
             raise ValueError(f"The upstream address {base_url!r} must start with http:// or https://.")
-        if "?" in base_url or "#" in base_url or "@" in parts.netloc:
-            raise ValueError(
-                f"The upstream address {base_url!r} must not hold user information, a query or a fragment."
-            )
+        if "@" in parts.netloc:
+            # Not repeated in the message: it may hold a password.
+            raise ValueError("The upstream address must not hold user information.")
+        if "?" in base_url or "#" in base_url:
+            raise ValueError(f"The upstream address {base_url!r} must not hold a query or a fragment.")
         host = parts.hostname or ""
         if _HOST.fullmatch(host) is None:
             raise ValueError(f"The upstream address {base_url!r} names no host.")

@@ -27,7 +27,9 @@ class Peer:
     async def request(self) -> bytes:
         """The next request, whole."""
         head = await self.reader.readuntil(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         whole = head + await self.reader.readexactly(length)
         self.server.requests.append(whole)
         return whole

@@ -116,7 +116,7 @@ async def running_nginx(folder: Path) -> AsyncIterator[str]:
     )
     try:
         async with asyncio.timeout(10):
-            while not await listens(port):
+            while not await listens(port):  # noqa: ASYNC110  # another process gives no event
                 await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -81,10 +81,13 @@ async def test_a_server_with_a_certificate_for_another_name(authority: Authority
 
 
 async def test_a_server_without_tls() -> None:
-    async with raw_server(answers(HELLO)) as server:
-        async with pool_of(server.base_url.replace("http:", "https:")) as pool:
-            with pytest.raises(Unreachable):
-                await fetch(pool)
+    async def script(peer: Peer) -> None:
+        peer.write(HELLO)
+        await peer.gone()
+
+    async with raw_server(script) as server, pool_of(server.base_url.replace("http:", "https:")) as pool:
+        with pytest.raises(Unreachable):
+            await fetch(pool)
 
 
 async def test_a_server_that_asks_for_our_certificate(authority: Authority) -> None:
