@@ -92,6 +92,12 @@ def cpu_seconds(pids: list[int]) -> float:
     return sum(parse_stat(_PROC.joinpath(str(pid), "stat").read_text())[1] for pid in pids)
 
 
+def thread_seconds(pid: int) -> dict[int, float]:
+    """CPU time used so far by each thread of a process, the main thread first."""
+    threads = sorted(int(entry.name) for entry in _PROC.joinpath(str(pid), "task").iterdir())
+    return {one: parse_stat(_PROC.joinpath(str(pid), "task", str(one), "stat").read_text())[1] for one in threads}
+
+
 def machine_seconds() -> float:
     """CPU time used so far by every process of the machine."""
     return parse_machine(_PROC.joinpath("stat").read_text())

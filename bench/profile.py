@@ -1,4 +1,7 @@
-"""Where the gateway spends its time: py-spy samples it under the load of one scenario, and the top is printed."""
+"""Where the gateway spends its time: py-spy samples it under the load of one scenario, and the top is printed.
+
+Only the thread that holds the interpreter lock is sampled: py-spy takes threads that wait for busy ones otherwise.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Bench, check, prepare
-from bench.machine import Cores
+from bench.machine import Cores, thread_seconds
 from bench.scenarios import Scenario, chosen
 from bench.servers import Gateway, Place, Upstream
 
@@ -66,12 +69,17 @@ def profile(name: str, place: Place, cores: Cores, upstream: Upstream, environme
         bench.warm(side)
         load = threading.Thread(target=bench.run, args=(side,))
         load.start()
-        record = [str(environment / "bin/py-spy"), "record", "--pid", str(server.pid), "--rate", "500"]
+        before = thread_seconds(server.pid)
+        record = [str(environment / "bin/py-spy"), "record", "--pid", str(server.pid), "--rate", "500", "--gil"]
         output = ["--format", "raw", "--function", "--duration", str(round(_SECONDS)), "--output", str(folded)]
         done = subprocess.run([*record, *output], capture_output=True, text=True, check=False)
         load.join()
+        used = {thread: late - before.get(thread, 0.0) for thread, late in thread_seconds(server.pid).items()}
     if done.returncode:
         print(f"py-spy could not look into the gateway: {done.stderr.strip()}")
         return 1
-    print(report(parse_folded(folded.read_text())))
+    whole = sum(used.values())
+    print("share of CPU time by thread, the first one being the event loop")
+    print("\n".join(f"  {seconds / whole:6.1%}  {thread}" for thread, seconds in used.items()))
+    print("\n" + report(parse_folded(folded.read_text())))
     return 0
