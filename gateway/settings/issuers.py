@@ -40,7 +40,8 @@ class Issuer(Section):
         tuple[Algorithm, ...], Field(min_length=1, description="The signature algorithms that are accepted.")
     ] = ("RS256", "RS384", "ES256", "ES384")
     jwks_url: Annotated[
-        Url | None, Field(description="Where its keys are published. One of jwks_url, jwks_file, introspection.")
+        Url | None,
+        Field(description="Where its keys are published. Give this, jwks_file or introspection: exactly one."),
     ] = None
     jwks_file: Annotated[FilePath | None, Field(description="A file with its keys, as a JWK Set.")] = None
     introspection: Annotated[

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
+from types import NoneType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.settings import shape
 from gateway.settings.document import read_document
 from gateway.settings.environment import apply_environment
 from gateway.settings.model import Settings, root_conflicts
@@ -35,6 +37,7 @@ def load_settings(path: FilePath | None, environ: Mapping[str, str]) -> Settings
         # Of a file that cannot be read nothing else can be said: every setting would be called missing.
         raise SettingsError(tuple(document.problems))
     apply_environment(document, environ, Settings)
+    _leave_out_empty(document.values, Settings)
     read_secret_files(document, Settings)
     settings: Settings | None = None
     said: list[Said] = []
@@ -47,6 +50,24 @@ def load_settings(path: FilePath | None, environ: Mapping[str, str]) -> Settings
     if problems or settings is None:
         raise SettingsError(problems)
     return settings
+
+
+def _leave_out_empty(values: object, annotation: Any) -> None:
+    """Drop settings without a value, such as a group whose settings are all commented out.
+
+    A null stays where it means something: `metrics.port: null`.
+    """
+    if isinstance(values, list):
+        for one in values:
+            _leave_out_empty(one, shape.item(annotation))
+    elif isinstance(values, dict):
+        for name, field in shape.fields(annotation).items():
+            if name not in values:
+                continue
+            if values[name] is None and NoneType not in shape.alternatives(field.annotation):
+                del values[name]
+            else:
+                _leave_out_empty(values[name], field.annotation)
 
 
 def _between_sections(values: Mapping[str, object], wrong: set[str]) -> Iterator[Said]:

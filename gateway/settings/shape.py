@@ -70,3 +70,8 @@ def secret_of(annotation: Any, name: str) -> str | None:
     secret = name.removesuffix(SECRET_FILE)
     field = fields(annotation).get(secret)
     return secret if secret != name and field is not None and is_secret(field.annotation) else None
+
+
+def literal(annotation: Any) -> str | None:
+    """The only value of a setting that has but one, such as `kind`."""
+    return next((get_args(one)[0] for one in alternatives(annotation) if get_origin(one) is Literal), None)
