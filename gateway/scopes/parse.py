@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from gateway.scopes.model import (
     ANY_TYPE,
@@ -23,15 +23,14 @@ from gateway.scopes.model import (
     Scope,
 )
 from gateway.scopes.resource_types import RESOURCE_TYPES
+from gateway.scopes.v1 import V1_WORDS
+from gateway.scopes.values import alternatives, flaw
 
-# A scope longer than this is no sentence a person could consent to; a string longer than the second does not fit
-# into any header, and more scopes than the third are more than R4 has types times the letters that differ.
+# In characters. A longer scope is no sentence that a person could agree to (SC-25). A longer string fits into no header
+# that servers take. More scopes than six for each type of R4 are no grant that anybody wrote.
 MAX_SCOPE_LENGTH: Final = 2048
 MAX_STRING_LENGTH: Final = 65536
 MAX_SCOPES: Final = 1000
-
-# v1 words as letters (SC-8).
-V1_WORDS: Final = {"read": "rs", "write": "cud", "*": "cruds"}
 
 # They shape an answer and restrict nothing, or widen it (SC-24).
 _RESULT_PARAMETERS = frozenset(
@@ -52,8 +51,10 @@ _RESULT_PARAMETERS = frozenset(
         "_page",
     }
 )
-_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# `launch/` names a type in lower case (SC-39).
+_LAUNCH_TYPES = frozenset(name.lower() for name in RESOURCE_TYPES)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENCODED_SLASH = re.compile(r"^(patient|user|system|launch)%2[fF]")
 
 _LARK = Lark(
     Path(__file__).with_name("grammar.lark").read_text(encoding="ascii"), parser="lalr", maybe_placeholders=True
@@ -81,8 +82,8 @@ class ParsedScopes:
 def parse_scopes(text: str, *, decode_slash: bool = False) -> ParsedScopes:
     """The scopes of a space-separated string; a bad one is refused by itself (SC-6).
 
-    `decode_slash` reads `%2f` as the slash after the context, as Entra ID writes it (enforcement.md 8). Raises
-    `ScopeError` only where the string as a whole is too long to be read.
+    `decode_slash` reads `%2f` as the slash after the context, as Entra ID writes it (enforcement.md 8); the texts and
+    columns of errors are those after that. Raises `ScopeError` only where the string is too long or names too many.
     """
     if len(text) > MAX_STRING_LENGTH:
         raise ScopeError(text, MAX_STRING_LENGTH + 1, "the scope string is longer than 64 KiB")
@@ -95,12 +96,13 @@ def parse_scopes(text: str, *, decode_slash: bool = False) -> ParsedScopes:
         try:
             scopes[parse_scope(_with_slash(word) if decode_slash else word)] = None
         except ScopeError as error:
-            refused.append(error)
+            # A new one: what was raised keeps the parser's frames alive for as long as somebody keeps the answer.
+            refused.append(ScopeError(error.text, error.column, error.message))
     return ParsedScopes(tuple(scopes), tuple(refused))
 
 
 def _with_slash(word: str) -> str:
-    return re.sub(r"^(patient|user|system|launch)%2[fF]", r"\1/", word)
+    return _ENCODED_SLASH.sub(r"\1/", word)
 
 
 @lru_cache(maxsize=4096)
@@ -110,16 +112,13 @@ def parse_scope(text: str) -> Scope:
         raise ScopeError(text, MAX_SCOPE_LENGTH + 1, "the scope is longer than 2048 characters")
     try:
         tree = _LARK.parse(text)
-    except UnexpectedInput as error:
-        column = error.column if error.column and error.column > 0 else len(text) + 1
-        raise ScopeError(text, column, "this is not a SMART scope from here on") from None
-    return _scope(text, _only_tree(tree))
-
-
-def _only_tree(tree: Tree[Token]) -> Tree[Token]:
-    child = tree.children[0] if tree.data == "start" else tree
-    assert isinstance(child, Tree)
-    return child
+    except UnexpectedToken as error:
+        if error.token.type == "$END":
+            raise ScopeError(text, len(text) + 1, "the scope ends before it is complete") from None
+        raise ScopeError(text, error.column, "this is not a SMART scope from here on") from None
+    except UnexpectedCharacters as error:
+        raise ScopeError(text, error.column, "this is not a SMART scope from here on") from None
+    return _scope(text, tree)
 
 
 def _scope(text: str, tree: Tree[Token]) -> Scope:
@@ -128,7 +127,7 @@ def _scope(text: str, tree: Tree[Token]) -> Scope:
         case "launch":
             return LaunchScope()
         case "launch_context":
-            return LaunchScope(str(tokens[0]), str(tokens[1]) if len(tokens) > 1 else None)
+            return _launch(text, *tokens)
         case "identity":
             return IdentityScope(str(tokens[0]))
         case "refresh":
@@ -139,17 +138,23 @@ def _scope(text: str, tree: Tree[Token]) -> Scope:
             return _resource(text, tree, tokens)
 
 
+def _launch(text: str, resource_type: Token, role: Token | None = None) -> LaunchScope:
+    if resource_type not in _LAUNCH_TYPES:
+        _refuse(text, resource_type, f"FHIR R4 has no resource type whose name is {resource_type} in lower case")
+    return LaunchScope(str(resource_type), None if role is None else str(role))
+
+
 def _resource(text: str, tree: Tree[Token], tokens: list[Token]) -> ResourceScope:
     context, resource_type, permission = tokens
     if resource_type != ANY_TYPE and resource_type not in RESOURCE_TYPES:
         _refuse(text, resource_type, f"FHIR R4 has no resource type {resource_type}")
     v1 = tree.data == "v1"
-    letters = V1_WORDS[permission] if v1 else str(permission)
+    letters = V1_WORDS[permission] if v1 else frozenset(map(Letter, permission))
     pairs = [child for child in tree.children if isinstance(child, Tree)]
     return ResourceScope(
         Context(context),
         str(resource_type),
-        frozenset(Letter(letter) for letter in letters),
+        letters,
         tuple(_constraint(text, pair, str(resource_type)) for pair in pairs),
         v1,
     )
@@ -159,28 +164,40 @@ def _constraint(text: str, pair: Tree[Token], resource_type: str) -> Constraint:
     name, modifier, value = pair.children
     assert isinstance(name, Token)
     assert isinstance(value, Token)
-    if name in _RESULT_PARAMETERS:
-        _refuse(text, name, f"{name} does not restrict what is found, so it cannot stand in a scope")
+    first = name.partition(".")[0]
+    if first in _RESULT_PARAMETERS:
+        _refuse(text, name, f"{first} does not restrict what is found, so it cannot stand in a scope")
     decoded = _decoded(text, value)
-    if name == "_type":
-        if resource_type != ANY_TYPE:
-            _refuse(text, name, "_type belongs to a scope for all types")
-        for one in decoded.split(","):
-            if one not in RESOURCE_TYPES:
-                _refuse(text, value, f"FHIR R4 has no resource type {one[:64]!r}")
+    if first == "_type":
+        _check_type(text, pair, decoded, resource_type)
     return Constraint(str(name), str(modifier) if isinstance(modifier, Token) else None, decoded)
+
+
+def _check_type(text: str, pair: Tree[Token], decoded: str, resource_type: str) -> None:
+    """Plain `_type=A,B` in a scope for all types. Turned round by `:not` it would grant what it leaves out."""
+    name, modifier, value = pair.children
+    assert isinstance(name, Token)
+    assert isinstance(value, Token)
+    if name != "_type" or isinstance(modifier, Token):
+        _refuse(text, name, "_type takes no modifier and no chain")
+    if resource_type != ANY_TYPE:
+        _refuse(text, name, "_type belongs to a scope for all types")
+    for one in alternatives(decoded):
+        if one not in RESOURCE_TYPES:
+            _refuse(text, value, f"FHIR R4 has no resource type {one[:64]!r}")
 
 
 def _decoded(text: str, value: Token) -> str:
     """Percent-decoded once; `+` stays `+` (edge case 90)."""
-    if _PERCENT.search(value):
+    if _BROKEN_ESCAPE.search(value):
         _refuse(text, value, "a percent sign begins no valid escape")
     try:
         decoded = unquote_to_bytes(str(value)).decode()
     except UnicodeDecodeError:
         _refuse(text, value, "the escapes are not UTF-8")
-    if _CONTROL.search(decoded) or not decoded.strip():
-        _refuse(text, value, "the value is blank or holds control characters")
+    wrong = flaw(decoded)
+    if wrong is not None:
+        _refuse(text, value, wrong)
     return decoded
 
 

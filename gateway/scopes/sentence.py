@@ -1,5 +1,7 @@
-"""One plain sentence for each scope, for a person who is asked to agree to it (checklist SC-25, BP-4)."""
+"""One plain sentence for each scope, for a person who is asked to agree to it (checklist SC-25, SC-30)."""
 
+import re
+from collections.abc import Sequence
 from typing import assert_never
 
 from gateway.scopes.model import (
@@ -14,6 +16,7 @@ from gateway.scopes.model import (
     ResourceScope,
     Scope,
 )
+from gateway.scopes.values import alternatives, unescaped
 
 _VERBS = {
     Letter.CREATE: "add",
@@ -22,10 +25,10 @@ _VERBS = {
     Letter.DELETE: "delete",
     Letter.SEARCH: "search",
 }
-_WHOSE = {
-    Context.PATIENT: "of the patient in context",
-    Context.USER: "that the signed-in user may see",
-    Context.SYSTEM: "that this client is allowed",
+_LIMIT = {
+    Context.PATIENT: "",
+    Context.USER: ", as far as the signed-in user may",
+    Context.SYSTEM: ", as far as this client may",
 }
 _IDENTITY = {
     "openid": "Know who has signed in.",
@@ -59,17 +62,34 @@ def sentence(scope: Scope) -> str:
 
 def _resource(scope: ResourceScope) -> str:
     verbs = _listed([_VERBS[letter] for letter in Letter if letter in scope.letters], "and")
-    kinds = "all kinds of records" if scope.resource_type == ANY_TYPE else f"{scope.resource_type} records"
-    where = [_condition(pair) for pair in scope.constraints]
-    which = f" whose {_listed(where, 'and whose')}" if where else ""
-    future = ", also of kinds added later" if scope.resource_type == ANY_TYPE else ""
-    return f"{verbs.capitalize()} {kinds} {_WHOSE[scope.context]}{which}{future}."
+    kinds, pairs, future = _kinds(scope)
+    which = f" whose {_listed([_condition(pair) for pair in pairs], 'and whose')}" if pairs else ""
+    return f"{verbs.capitalize()} {kinds}{which}{future}{_LIMIT[scope.context]}."
+
+
+def _kinds(scope: ResourceScope) -> tuple[str, list[Constraint], str]:
+    """The kinds of records, the constraints that are not said by them, and what a star adds (SC-30)."""
+    owner = "the patient's " if scope.context is Context.PATIENT else ""
+    named = [pair for pair in scope.constraints if pair.name == "_type"]
+    if scope.resource_type != ANY_TYPE:
+        return f"{owner}{scope.resource_type} records", list(scope.constraints), ""
+    if len(named) == 1:
+        rest = [pair for pair in scope.constraints if pair is not named[0]]
+        return f"{owner}{_listed(alternatives(named[0].value), 'and')} records", rest, ""
+    return f"all kinds of {owner}records", list(scope.constraints), ", now and in future"
 
 
 def _condition(pair: Constraint) -> str:
     name = "kind" if pair.name == "_type" else pair.name.lstrip("_")
-    return f"{name} is {_listed(pair.value.split(','), 'or')}"
+    modified = f"{name}:{pair.modifier}" if pair.modifier else name
+    return f"{modified} is {_listed(tuple(map(_quoted, alternatives(pair.value))), 'or')}"
 
 
-def _listed(words: list[str], last: str) -> str:
+def _quoted(alternative: str) -> str:
+    """In quotation marks if it holds a space, so that no value can pass for a part of the sentence."""
+    meant = unescaped(alternative)
+    return '"{}"'.format(meant.replace('"', "'")) if re.search(r"\s", meant) else meant
+
+
+def _listed(words: Sequence[str], last: str) -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]

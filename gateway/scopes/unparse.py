@@ -14,16 +14,14 @@ from gateway.scopes.model import (
     ResourceScope,
     Scope,
 )
-from gateway.scopes.parse import V1_WORDS
-
-_WORDS = {frozenset(map(Letter, letters)): word for word, letters in V1_WORDS.items()}
+from gateway.scopes.v1 import v1_word
 
 # What a value may hold raw: every scope-token character but `%`, which must be escaped, and `&`, which parts pairs.
 _RAW = "!#$'()*+,-./:;<=>?@[]^_`{|}~"
 
 
 def unparse(scopes: Iterable[Scope]) -> str:
-    """The scopes, separated by single spaces."""
+    """The scopes, separated by single spaces. Read back they are the same, within the caps of `parse_scopes`."""
     return " ".join(map(unparse_scope, scopes))
 
 
@@ -45,8 +43,9 @@ def unparse_scope(scope: Scope) -> str:
 
 def _resource(scope: ResourceScope) -> str:
     head = f"{scope.context}/{scope.resource_type}."
-    if scope.v1 and not scope.constraints and scope.letters in _WORDS:
-        return head + _WORDS[scope.letters]
+    word = v1_word(scope) if scope.v1 else None
+    if word is not None:
+        return head + word
     letters = "".join(letter for letter in Letter if letter in scope.letters)
     pairs = "&".join(map(_pair, scope.constraints))
     return f"{head}{letters}?{pairs}" if pairs else head + letters

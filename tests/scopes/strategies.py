@@ -1,0 +1,77 @@
+"""Every scope that can be written, as hypothesis draws it."""
+
+from hypothesis import strategies as st
+
+from gateway.scopes.model import (
+    ANY_TYPE,
+    Constraint,
+    Context,
+    ExtensionScope,
+    IdentityScope,
+    LaunchScope,
+    Letter,
+    RefreshScope,
+    ResourceScope,
+)
+from gateway.scopes.resource_types import RESOURCE_TYPES
+from gateway.scopes.v1 import v1_word
+
+# Few, so that two scopes often speak of the same thing.
+TYPES = ("Patient", "Observation", "Condition")
+
+_seen = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp"), exclude_characters="\\,")
+_escaped = st.sampled_from([r"\,", r"\\", r"\|", r"\$"])
+alternatives = (
+    st.lists(_seen | _escaped, min_size=1, max_size=12)
+    .map("".join)
+    .filter(lambda text: bool(text.replace("|", "").replace("$", "").strip()))
+)
+values = st.lists(alternatives, min_size=1, max_size=3).map(",".join)
+constraints = st.builds(
+    Constraint,
+    st.sampled_from(["code", "category", "_tag", "_security", "date", "patient.birthdate", "combo-code"]),
+    st.sampled_from([None, None, "in", "not-in"]),
+    values,
+)
+type_constraints = st.builds(
+    Constraint,
+    st.just("_type"),
+    st.none(),
+    st.lists(st.sampled_from(sorted(RESOURCE_TYPES)), min_size=1, max_size=3).map(",".join),
+)
+letters = st.frozensets(st.sampled_from(Letter), min_size=1)
+
+
+def _resource_scope(
+    context: Context, kind: str, held: frozenset[Letter], pairs: list[Constraint], v1: bool
+) -> ResourceScope:
+    scope = ResourceScope(context, kind, held, tuple(pairs))
+    return ResourceScope(context, kind, held, tuple(pairs), v1=v1 and v1_word(scope) is not None)
+
+
+typed_scopes = st.builds(
+    _resource_scope,
+    st.sampled_from(Context),
+    st.sampled_from(sorted(RESOURCE_TYPES)),
+    letters,
+    st.lists(constraints, max_size=3),
+    st.booleans(),
+)
+wildcard_scopes = st.builds(
+    _resource_scope,
+    st.sampled_from(Context),
+    st.just(ANY_TYPE),
+    letters,
+    st.lists(constraints | type_constraints, max_size=3),
+    st.booleans(),
+)
+resource_scopes = typed_scopes | wildcard_scopes
+roles = st.sampled_from([None, "friend", "https://example.org/role#x", "%zz"])
+other_scopes = (
+    st.builds(LaunchScope)
+    | st.builds(LaunchScope, st.sampled_from(["patient", "encounter", "imagingstudy", "list"]), roles)
+    | st.builds(IdentityScope, st.sampled_from(["openid", "fhirUser", "profile"]))
+    | st.builds(RefreshScope, st.sampled_from(["offline_access", "online_access"]))
+    | st.builds(ExtensionScope, st.sampled_from(["__x.manage", "https://ehr.example.org/x.y", "a+b://c"]))
+)
+scopes = resource_scopes | other_scopes
