@@ -21,6 +21,8 @@ MAX_INTERIM = 8
 MAX_PIECES = 64
 
 _END = b"\r\n\r\n"
+# RFC 9112 section 4, which llhttp reads more widely: RTSP and ICE, HTTP/2.0 and 0.9, controls within the reason.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _HEAD_TOO_LARGE = f"The head of the FHIR server's answer is larger than {MAX_HEAD} bytes."
 _CONTINUED = "The FHIR server sent bytes after the end of its answer."
@@ -241,9 +243,9 @@ class Connection(asyncio.Protocol):
             return
         if end > MAX_HEAD:
             raise Malformed(_HEAD_TOO_LARGE)
-        self._http11 = data.startswith(b"HTTP/1.1 ")
-        if not self._http11 and not data.startswith(b"HTTP/1.0 "):
-            raise Malformed(f"The FHIR server answered {data[:9]!r}, which is not HTTP/1.1.")
+        if _STATUS_LINE.match(data) is None:
+            raise Malformed(f"The FHIR server answered {data[:40]!r}, which is not HTTP/1.1.")
+        self._http11 = data[7] == 0x31
         self._early = b""
         if data[9] == 0x31:  # 1xx
             self._skip_interim(answer, data, end)

@@ -24,8 +24,6 @@ def framing(status: int, fields: list[tuple[bytes, bytes]], *, http11: bool, to_
     llhttp has already refused a second Content-Length, one that is no plain number, and one beside Transfer-Encoding;
     here is what it lets through.
     """
-    if not 200 <= status <= 599:
-        raise Malformed(f"The FHIR server answered with the status {status}, which HTTP does not have.")
     if len(fields) > MAX_FIELDS:
         raise Malformed(f"The FHIR server's answer has more than {MAX_FIELDS} header fields.")
     known = dict(fields)

@@ -11,10 +11,10 @@ from tests.upstream.test_answers import CHUNKED, LOST, NOT_REUSABLE, REUSABLE
 from tests.upstream.test_smuggling import CONTINUED, HOSTILE, TO_HEAD
 
 SECONDS = 5.0
+KNOWN = [value for parameter in (*REUSABLE, *NOT_REUSABLE, *LOST) for value in parameter.values]
 SEEDS = [
     *(data for data in (HOSTILE | CONTINUED | TO_HEAD).values() if len(data) < 2000),
-    *(bytes(parameter.values[1]) for parameter in REUSABLE),  # type: ignore[arg-type]
-    *(bytes(parameter.values[0]) for parameter in (*NOT_REUSABLE, *LOST)),  # type: ignore[arg-type]
+    *(value for value in KNOWN if isinstance(value, bytes)),
 ]
 WORDS = [
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b":", b",", b";", b"\0", b"\xff", b"0", b"1", b"f", b"-", b"+",

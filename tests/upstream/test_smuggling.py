@@ -54,6 +54,7 @@ HOSTILE = {
     "a bare line feed as the empty line": OK + b"content-length: 5\r\n\nhello\r\n\r\n",
     "bare line feeds throughout": b"HTTP/1.1 200 OK\ncontent-length: 5\n\nhello",
     "a bare carriage return in a field": OK + b"x: a\rb\r\n" + ZERO,
+    "a NUL in the reason": b"HTTP/1.1 200 O\0K\r\n" + ZERO,
     "a bare carriage return in the reason": b"HTTP/1.1 200 O\rK\r\n" + ZERO,
     "a NUL in a field": OK + b"x: a\0b\r\n" + ZERO,
     "a control character in a field": OK + b"x: a\x01b\r\n" + ZERO,
