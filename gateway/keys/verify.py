@@ -28,6 +28,7 @@ _KIND_CLAIMS: Mapping[str, frozenset[str]] = {
 }
 # They stand in id_tokens and logout tokens only (OpenID Connect Core 2 and 3.3.2.11, Back-Channel Logout 2.4).
 _ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
+_CLIENT_CLAIMS = ("azp", "client_id", "appid", "cid")
 
 
 class Verifier:
@@ -96,7 +97,7 @@ def check_claims(claims: Mapping[str, Any], issuer: TrustedIssuer, now: float) -
     kind_told = check_kind(claims)
     audiences = check_audience(claims, issuer)
     # An id_token is for the client alone (OpenID Connect Core 2), and where nothing else tells, that does.
-    if not kind_told and audiences <= {claims.get(name) for name in ("azp", "client_id", "appid", "cid")}:
+    if not kind_told and all(one in [claims.get(name) for name in _CLIENT_CLAIMS] for one in audiences):
         raise TokenRefused(Reason.TOKEN_NOT_AN_ACCESS_TOKEN, "its only audience is its client, as in an id_token")
     check_times(claims, issuer.clock_skew, now)
 

@@ -1,0 +1,34 @@
+"""An issuer that contradicts itself is none."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from gateway.keys.issuers import Introspection
+from tests.keys.issuing import trusted
+
+ASK = Introspection("https://issuer.example/introspect", "gateway", "the-secret")
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no way to check a token": ({"jwks_url": None}, "exactly one"),
+    "a key set and introspection": ({"introspection": ASK}, "exactly one"),
+    "a URL and a file": ({"jwks_file": "jwks.json"}, "exactly one"),
+    "no audience": ({"audiences": frozenset()}, "audience"),
+    "the algorithm none": ({"algorithms": ("RS256", "none")}, "'none'"),
+    "a shared key": ({"algorithms": ("HS256",)}, "'HS256'"),
+    "a type in upper case": ({"accepted_types": frozenset({"JWT"})}, "lower case"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_contradictions(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        trusted(**changes)
+    assert "https://issuer.example" in str(caught.value)
+
+
+def test_the_secret_shows_in_no_log() -> None:
+    issuer = trusted(jwks_url=None, introspection=ASK)
+    assert "the-secret" not in repr(issuer)
+    assert dataclasses.replace(ASK).client_secret == "the-secret"
