@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import orjson
 
-from gateway.fhir.reference import Reference
 from gateway.scopes.resource_types import RESOURCE_TYPES
 
 Members = dict[str, msgspec.Raw]
@@ -58,16 +57,14 @@ _TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}
 _ID_TEXT = re.compile(rb'"([A-Za-z0-9\-.]{1,64})"')
 
 
-def address_in(members: Mapping[str, msgspec.Raw]) -> Reference | None:
-    """Which resource the members say they are; None where that is not one R4 type and one id, plainly written."""
-    resource_type, resource_id = members.get("resourceType"), members.get("id")
-    if resource_type is None or resource_id is None:
+def address_in(members: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:
+    """(type, id) as the members say; None where that is not one R4 type and one id, plainly written."""
+    try:
+        resource_type = _TYPE_BY_TEXT[bytes(members["resourceType"])]
+        match = _ID_TEXT.fullmatch(members["id"])
+    except KeyError:
         return None
-    name = _TYPE_BY_TEXT.get(bytes(resource_type))
-    match = _ID_TEXT.fullmatch(resource_id)
-    if name is None or match is None:
-        return None
-    return Reference(name, match[1].decode("ascii"))
+    return None if match is None else (resource_type, match[1].decode("ascii"))
 
 
 def is_outcome(members: Mapping[str, msgspec.Raw]) -> bool:

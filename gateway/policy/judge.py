@@ -5,14 +5,11 @@ answered what was asked.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any
 
-import msgspec
-
-from gateway.fhir.bundle import Bundle, Entry, EntryRequest, EntryResponse, KeptEntry, open_entry
+from gateway.fhir.bundle import Bundle, Entry, EntryRequest, EntryResponse, Search
 from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
 from gateway.fhir.reference import Reference, parse_reference
 from gateway.fhir.resource import (
@@ -31,6 +28,8 @@ from gateway.policy.permission import Member, Permission, holds_no_stranger
 
 # They carry other resources whole, so that each of those is judged by itself (leak_20).
 _CARRIERS = frozenset({"Bundle", "Parameters"})
+_UNREADABLE = "unreadable"
+_MATCH, _INCLUDE, _OUTCOME = Search("match"), Search("include"), Search("outcome")
 _REMEMBERED = 2048
 _LONGEST_KEY = 1024
 _HISTORY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -126,97 +125,97 @@ def judge_resource(body: bytes, keep: KeepResource) -> tuple[Members, Judgement]
     Raises `MalformedResourceError`.
     """
     members = open_resource(body)
-    if address_in(members) != keep.reference:
+    if address_in(members) != (keep.reference.resource_type, keep.reference.id):
         return members, False
     return members, judge(members, keep.permission, keep.grant)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What is kept of a Bundle, in order. `pending` are Provenances by their place in `kept`, which is None there."""
+    """What is kept of a Bundle, in order, and what is dropped, by type.
 
-    kept: list[KeptEntry | None] = field(default_factory=list)
-    pending: dict[int, tuple[KeptEntry, Targets]] = field(default_factory=dict)
-    shown: set[tuple[str, str]] = field(default_factory=set)
-    dropped: Counter[str] = field(default_factory=Counter)
+    `pending` are Provenances by their place in `kept`, which is None there until they are settled.
+    """
 
-    def keep(self, entry: KeptEntry, judgement: Judgement, resource_type: str, resource_id: str) -> None:
+    kept: list[Entry | None] = field(default_factory=list)
+    pending: dict[int, tuple[Entry, Targets]] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, resource_type: str) -> None:
+        """Count one entry that does not leave."""
+        self.dropped[resource_type] = self.dropped.get(resource_type, 0) + 1
+
+    def judged(self, entry: Entry, judgement: Judgement, resource_type: str) -> None:
         """Note one judgement."""
-        match judgement:
-            case True:
-                self.kept.append(entry)
-                self.shown.add((resource_type, resource_id))
-            case False:
-                self.dropped[resource_type] += 1
-            case Targets():
-                self.pending[len(self.kept)] = (entry, judgement)
-                self.kept.append(None)
-            case _:
-                assert_never(judgement)
+        if judgement is True:
+            self.kept.append(entry)
+        elif judgement is False:
+            self.drop(resource_type)
+        else:
+            self.pending[len(self.kept)] = (entry, judgement)
+            self.kept.append(None)
 
 
 def judge_bundle(bundle: Bundle, keep: KeepMatches | KeepVersions) -> Verdict:
-    """Judge every entry of a searchset or a history.
+    """Judge every entry of a searchset or a history. Kept entries are given the addresses and modes that we vouch for.
 
-    An entry that cannot be read is dropped and counted under the type `unreadable`; the rest of the page stands.
+    An entry whose deciding members cannot be read is dropped and counted as `unreadable`; the rest of the page stands.
     """
     verdict = Verdict()
+    judge_entry = _judge_found if isinstance(keep, KeepMatches) else _judge_version
     for entry in bundle.entry:
         try:
-            if isinstance(keep, KeepMatches):
-                _judge_found(entry, keep, verdict)
-            else:
-                _judge_version(entry, keep, verdict)
+            judge_entry(entry, keep, verdict)  # type: ignore[arg-type]  # each takes the kind of keep it was chosen for
         except MalformedResourceError:
-            verdict.dropped["unreadable"] += 1
+            verdict.drop(_UNREADABLE)
     return verdict
 
 
 def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
-    members = open_entry(entry)
-    if members is None:
-        verdict.dropped["unreadable"] += 1
-        return
+    members = entry.resource
     mode = entry.search.mode if entry.search is not None else None
-    address = address_in(members)
+    if members is None:
+        verdict.drop(_UNREADABLE)
+        return
     if mode == "outcome" or is_outcome(members):
         # Its text may quote what it should not (leak_28); what we left out is told in an outcome of our own.
         return
+    address = address_in(members)
     if address is None:
-        verdict.dropped["unreadable"] += 1
+        verdict.drop(_UNREADABLE)
         return
-    match = _match_permission(address.resource_type, keep)
-    if mode == "include" or match is None:
-        permission, mode = keep.grant.visible(address.resource_type), "include"
-    elif keep.ids is not None and address.id not in keep.ids:
-        verdict.dropped[address.resource_type] += 1
+    resource_type, resource_id = address
+    permission: Permission | None = None
+    if mode != "include":
+        permission = keep.match if keep.match is not None else keep.grant.find(resource_type)
+        if permission.resource_type != resource_type:
+            permission = None
+    if permission is None:
+        permission, entry.search = keep.grant.visible(resource_type), _INCLUDE
+    elif keep.ids is not None and resource_id not in keep.ids:
+        verdict.drop(resource_type)
         return
     else:
-        permission, mode = match, "match"
-    kept = KeptEntry(f"{keep.grant.rules.public_base}/{address}", members, search_mode=mode)
-    verdict.keep(kept, judge(members, permission, keep.grant), address.resource_type, address.id)
-
-
-def _match_permission(resource_type: str, keep: KeepMatches) -> Permission | None:
-    if keep.match is None:
-        return keep.grant.find(resource_type)
-    return keep.match if keep.match.resource_type == resource_type else None
+        entry.search = _MATCH
+    entry.fullUrl = f"{keep.grant.rules.public_base}/{resource_type}/{resource_id}"
+    entry.request = entry.response = None
+    verdict.judged(entry, judge(members, permission, keep.grant), resource_type)
 
 
 def _judge_version(entry: Entry, keep: KeepVersions, verdict: Verdict) -> None:
-    members = open_entry(entry)
+    members = entry.resource
     if members is None:
         _judge_deletion(entry, keep, verdict)
         return
-    address = address_in(members)
+    named = address_in(members)
+    address = Reference(*named) if named is not None else None
     if address is None or not _belongs(address, keep):
-        verdict.dropped["unreadable" if address is None else address.resource_type] += 1
+        verdict.drop(_UNREADABLE if address is None else address.resource_type)
         return
-    permission = (
-        keep.grant.find(address.resource_type) if keep.instance is None else keep.grant.read(address.resource_type)
-    )
-    kept = _version(address, members, entry, keep.grant)
-    verdict.keep(kept, judge(members, permission, keep.grant), address.resource_type, address.id)
+    of_type = keep.grant.find if keep.instance is None else keep.grant.read
+    method = entry.request.method if entry.request is not None else "PUT"
+    _label_version(entry, address, method if method in _HISTORY_METHODS else "PUT", keep.grant)
+    verdict.judged(entry, judge(members, of_type(address.resource_type), keep.grant), address.resource_type)
 
 
 def _belongs(address: Reference, keep: KeepVersions) -> bool:
@@ -233,10 +232,10 @@ def _judge_deletion(entry: Entry, keep: KeepVersions, verdict: Verdict) -> None:
         or (_belongs(address, keep) and (keep.grant.unlimited or keep.grant.find(address.resource_type).unlimited))
     )
     if address is None or not shown:
-        verdict.dropped["unreadable" if address is None else address.resource_type] += 1
+        verdict.drop(_UNREADABLE if address is None else address.resource_type)
         return
-    entry.request = EntryRequest("DELETE")
-    verdict.keep(_version(address, None, entry, keep.grant), True, address.resource_type, address.id)
+    _label_version(entry, address, "DELETE", keep.grant)
+    verdict.judged(entry, True, address.resource_type)
 
 
 def _named_in(entry: Entry, grant: Grant) -> Reference | None:
@@ -244,15 +243,11 @@ def _named_in(entry: Entry, grant: Grant) -> Reference | None:
     return None if named is None else Reference(named.resource_type, named.id)
 
 
-def _version(address: Reference, members: Members | None, entry: Entry, grant: Grant) -> KeptEntry:
-    method = entry.request.method if entry.request is not None else "PUT"
-    return KeptEntry(
-        f"{grant.rules.public_base}/{address}",
-        members,
-        request_method=method if method in _HISTORY_METHODS else "PUT",
-        request_url=str(address),
-        response=_response(entry.response),
-    )
+def _label_version(entry: Entry, address: Reference, method: str, grant: Grant) -> None:
+    entry.fullUrl = f"{grant.rules.public_base}/{address}"
+    entry.search = None
+    entry.request = EntryRequest(method, str(address))
+    entry.response = _response(entry.response)
 
 
 def _response(response: EntryResponse | None) -> EntryResponse:
@@ -267,11 +262,8 @@ def _response(response: EntryResponse | None) -> EntryResponse:
     )
 
 
-def outcome_entry(left_out: Sequence[str]) -> KeptEntry:
+def outcome_entry(left_out: Sequence[str]) -> Entry:
     """The entry that says what was asked and left out because no scope reaches it."""
     text = "Left out, because the access token does not reach it: " + ", ".join(left_out)
-    outcome = operation_outcome(
-        code="incomplete", reason="left_out", sentence=text, severity="information", expression=None
-    )
-    members = msgspec.json.decode(encode_outcome(outcome), type=Members)
-    return KeptEntry(None, members, search_mode="outcome")
+    outcome = operation_outcome(code="incomplete", reason="left_out", sentence=text, severity="information")
+    return Entry(resource=open_resource(encode_outcome(outcome)), search=_OUTCOME)

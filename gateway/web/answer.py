@@ -1,7 +1,6 @@
 """What leaves the gateway: one value per answer, and the few ASGI messages that carry it."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +27,8 @@ class Answer:
     body: bytes | AsyncIterator[bytes]
     headers: list[Header] = field(default_factory=list)
     kept: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    misses: Counter[str] = field(default_factory=Counter)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    misses: Mapping[str, int] = field(default_factory=dict)
 
 
 class Refused(Exception):

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 
-from gateway.fhir.bundle import split_bundle
+from gateway.fhir.bundle import read_bundle
 from gateway.fhir.interaction import TypeSearch
 from gateway.fhir.query import Filter, Hop, Key, Query
 from gateway.fhir.reference import Reference, parse_reference
@@ -13,7 +13,7 @@ from gateway.policy.judge import judge_bundle
 from gateway.policy.reasons import Reason
 from gateway.upstream.exchange import Response
 from gateway.web.answer import Answer, Header, Refused
-from gateway.web.fetch import FhirServer, is_json, refuse_failure, validators
+from gateway.web.fetch import FhirServer, Head, read_head, refuse
 from gateway.web.reading import Asked, Reader
 
 _FHIR_JSON = b"application/fhir+json"
@@ -25,10 +25,10 @@ _AS_A_DOCUMENT: tuple[Header, ...] = (
 )
 
 
-def streamed(response: Response) -> Answer:
+def streamed(response: Response, head: Head) -> Answer:
     """The answer that passes the upstream's body on piece by piece, in constant memory (performance.md rule 7)."""
     headers = [(name, value) for name, value in response.headers if name in _PASSED_ON]
-    answer = Answer(200, Reason.PERMITTED, _pieces(response), [*headers, *validators(response), *_AS_A_DOCUMENT])
+    answer = Answer(200, Reason.PERMITTED, _pieces(response), [*headers, *head.validators, *_AS_A_DOCUMENT])
     answer.kept = 1
     return answer
 
@@ -44,8 +44,10 @@ async def _pieces(response: Response) -> AsyncIterator[bytes]:
 async def relay(server: FhirServer, send: Send, asked: Asked, accept: bytes = _FHIR_JSON) -> Answer:
     """What a token that sees everything reads: nothing to judge, so nothing is held back."""
     response = await server.open(send, asked.request_id, accept)
-    await refuse_failure(response)
-    return streamed(response)
+    head = read_head(response)
+    if not head.readable:
+        await refuse(response)
+    return streamed(response, head)
 
 
 async def keep_binary(server: FhirServer, send: Send, reference: Reference, asked: Asked, reader: Reader) -> Answer:
@@ -55,13 +57,15 @@ async def keep_binary(server: FhirServer, send: Send, reference: Reference, aske
     the resource is read first. Raises `Refused` (not found) where nothing vouches for it.
     """
     response = await server.open(send, asked.request_id, asked.accept)
-    await refuse_failure(response)
+    head = read_head(response)
+    if not head.readable:
+        await refuse(response)
     bases = asked.grant.rules.bases
     named = next((value for name, value in response.headers if name == b"x-security-context"), None)
-    if named is not None and not is_json(response):
+    if named is not None and not head.json:
         context = parse_reference(named.decode("latin-1"), bases)
         if context is not None and await _settled(reader.may_see(context, asked), response):
-            return streamed(response)
+            return streamed(response, head)
     await response.aclose()
     members = open_resource((await server.fetch(send, asked.request_id)).body)
     if not await _is_vouched_for(members, reference, asked, server, reader):
@@ -80,7 +84,7 @@ async def _settled(question: Awaitable[bool], response: Response) -> bool:
 async def _is_vouched_for(
     members: Members, reference: Reference, asked: Asked, server: FhirServer, reader: Reader
 ) -> bool:
-    if address_in(members) != reference:
+    if address_in(members) != ("Binary", reference.id):
         return False
     if "securityContext" in members:
         value = decode_member(members["securityContext"])
@@ -99,8 +103,8 @@ async def _a_document_points_at(reference: Reference, asked: Asked, server: Fhir
     if not isinstance(decision, Allow) or not isinstance(decision.keep, KeepMatches):
         return False
     fetched = await server.fetch(decision.send, asked.request_id)
-    verdict = judge_bundle(split_bundle(fetched.body), decision.keep)
-    found = [entry.members for entry in verdict.kept if entry is not None and entry.members is not None]
+    verdict = judge_bundle(read_bundle(fetched.body), decision.keep)
+    found = [entry.resource for entry in verdict.kept if entry is not None and entry.resource is not None]
     return any(_attaches(members, reference, bases) for members in found if "content" in members)
 
 

@@ -7,8 +7,11 @@ import itertools
 import re
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from gateway.fhir.interaction import Capabilities, Interaction, Page
 from gateway.fhir.request import RequestError, parse_request
@@ -17,6 +20,7 @@ from gateway.keys.refused import TokenRefused
 from gateway.policy.access import Access
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, Deny, Need, Send
+from gateway.policy.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import Sealer
 from gateway.web.answer import Answer, Receive, Refused, Scope, refusal, send_answer
@@ -30,11 +34,29 @@ from gateway.web.witness import Record, Witness
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9\-._]{1,64}")
 _METADATA_PATH = b"/metadata"
+_Key = tuple[int, bytes, bytes, bytes]
+
+
+# Headers that change what a request asks, or how it is read. Without them the same path, query and Accept ask the same.
+_SHAPING = frozenset(
+    {
+        b"content-length",
+        b"content-type",
+        b"if-modified-since",
+        b"if-none-exist",
+        b"if-none-match",
+        b"transfer-encoding",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+    }
+)
+_REMEMBERED_DECISIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the proxy is put together from."""
+    """What the proxy is put together from. `body_limit` is in bytes."""
 
     resolver: BearerResolver
     grants: Grants
@@ -47,6 +69,25 @@ class Parts:
     extra_parameters: Mapping[str, Mapping[str, SearchType]] = field(default_factory=dict)
 
 
+class Incoming(msgspec.Struct, gc=False):
+    """A request as it came: `path` is the raw path below the base, header fields are joined by name."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    receive: Receive
+
+    @property
+    def accept(self) -> bytes:
+        """The client's Accept header."""
+        return self.headers.get(b"accept", b"*/*")
+
+    def is_plain(self) -> bool:
+        """Whether method, path, query and Accept say all there is to say."""
+        return self.method in {"GET", "HEAD"} and self.headers.keys().isdisjoint(_SHAPING)
+
+
 class FhirProxy:
     """A plain ASGI callable below the FHIR base: no middleware, no framework objects (performance.md rule 3)."""
 
@@ -57,65 +98,51 @@ class FhirProxy:
         # Unguessable across processes, countable within one: an id for every decision at the cost of a counter.
         self._process = secrets.token_hex(6)
         self._counter = itertools.count(1)
+        self._decisions: OrderedDict[_Key, tuple[Grant, Interaction, Allow]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
-        record = Record(scope["method"], f"{self._process}-{next(self._counter):x}", time.perf_counter())
+        method, headers = scope["method"], _joined(scope["headers"])
+        record = Record(method, f"{self._process}-{next(self._counter):x}", time.perf_counter())
         record.remote = scope["client"][0] if scope["client"] else None
-        headers = _joined(scope["headers"])
         record.request_id = _request_id(headers.get(b"x-request-id"), record.decision_id)
-        public = False
+        incoming = Incoming(method, scope["raw_path"][self._base_length :], scope["query_string"], headers, receive)
         try:
-            path = scope["raw_path"][self._base_length :]
-            public = path == _METADATA_PATH
-            if scope["method"] == "OPTIONS":
+            if method == "OPTIONS":
                 answer = Answer(204, Reason.PERMITTED, b"")
             else:
-                answer = await self._carry_out(scope, path, headers, receive, record)
+                answer = await self._carry_out(incoming, record)
         except Refused as refused:
             answer = refusal(refused, realm=self._parts.realm)
         except Exception:
             self._parts.witness.fault(record)
             answer = refusal(Refused(Reason.INTERNAL_ERROR), realm=self._parts.realm)
-        self._add_headers(answer, scope, headers, record, public=public)
+        self._add_headers(answer, incoming, record)
         record.answer = answer
         self._parts.witness.see(record)
-        await send_answer(send, answer, head=scope["method"] == "HEAD")
+        await send_answer(send, answer, head=method == "HEAD")
 
-    async def _carry_out(
-        self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive, record: Record
-    ) -> Answer:
+    async def _carry_out(self, incoming: Incoming, record: Record) -> Answer:
         now = time.time()
-        access = None if path == _METADATA_PATH else await self._access(headers.get(b"authorization"), now, record)
-        interaction = await self._interaction(scope, path, headers, receive)
-        record.interaction = interaction
-        if access is None:
-            return await self._metadata(interaction, record, now)
-        page = None
-        if isinstance(interaction, Page):
-            page = self._parts.sealer.open(interaction.sealed, access, now)
-            if page is None:
-                raise Refused(Reason.PAGE_UNKNOWN)
-            interaction = record.interaction = parse(
-                "GET", page.path.encode(), page.query.encode(), {}, b"", self._parts.extra_parameters
-            )
-        allow, asked = await self._decide(interaction, access, headers.get(b"accept", b"*/*"), record, now)
-        if page is not None:
-            target, _, query = page.target.partition("?")
-            allow = replace(allow, send=Send(target, query), left_out=())
+        if incoming.path == _METADATA_PATH:
+            return await self._metadata(incoming, record, now)
+        access = await self._access(incoming.headers.get(b"authorization"), record, now)
+        allow, asked = self._remembered(incoming, access, record, now) or await self._decided(
+            incoming, access, record, now
+        )
+        record.interaction = asked.interaction
         record.sent_at = time.perf_counter()
         try:
             return await self._parts.keeper.answer(allow, asked)
         finally:
             record.answered_at = time.perf_counter()
 
-    async def _access(self, authorization: bytes | None, now: float, record: Record) -> Access:
-        resolver = self._parts.resolver
-        known = resolver.resolve_cached(authorization, now)
+    async def _access(self, authorization: bytes | None, record: Record, now: float) -> Access:
+        known = self._parts.resolver.resolve_cached(authorization, now)
         record.token_cached = known is not None
         if known is None:
             try:
-                known = await resolver.resolve(authorization, now)
+                known = await self._parts.resolver.resolve(authorization, now)
             except TokenRefused as refused:
                 known = refused
         if isinstance(known, TokenRefused):
@@ -125,17 +152,52 @@ class FhirProxy:
         record.access = known
         return known
 
-    async def _interaction(
-        self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> Interaction:
-        method = scope["method"]
-        body = b""
-        if method not in {"GET", "HEAD"} or b"content-length" in headers or b"transfer-encoding" in headers:
-            body = await _body(receive, self._parts.body_limit)
-        return parse(method, path, scope["query_string"], headers, body, self._parts.extra_parameters)
+    def _remembered(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked] | None:
+        """The decision on the very same question, if it is known: apps ask it again and again.
 
-    async def _metadata(self, interaction: Interaction, record: Record, now: float) -> Answer:
-        if not isinstance(interaction, Capabilities):
+        Parsing and deciding are pure functions of what stands in the key, so the answer is the same. The grant is held
+        beside its id, so that the id cannot be given to another one.
+        """
+        grant = self._parts.grants.of(access)
+        known = self._decisions.get((id(grant), incoming.path, incoming.query, incoming.accept))
+        if known is None or not incoming.is_plain():
+            return None
+        _, interaction, allow = known
+        return allow, Asked(interaction, grant, access, record.request_id, now, incoming.accept)
+
+    async def _decided(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked]:
+        interaction = record.interaction = await self._interaction(incoming)
+        if isinstance(interaction, Page):
+            return await self._turned(interaction, incoming, access, record, now)
+        allow, asked = await self._decide(interaction, access, incoming.accept, record, now)
+        if asked.grant is self._parts.grants.of(access) and incoming.is_plain():
+            key = (id(asked.grant), incoming.path, incoming.query, incoming.accept)
+            self._decisions[key] = (asked.grant, interaction, allow)
+            if len(self._decisions) > _REMEMBERED_DECISIONS:
+                self._decisions.popitem(last=False)
+        return allow, asked
+
+    async def _turned(
+        self, page: Page, incoming: Incoming, access: Access, record: Record, now: float
+    ) -> tuple[Allow, Asked]:
+        """A page of an earlier answer: the earlier question is decided again, and asked where the link says."""
+        sealed = self._parts.sealer.open(page.sealed, access, now)
+        if sealed is None:
+            raise Refused(Reason.PAGE_UNKNOWN)
+        interaction = parse("GET", sealed.path.encode(), sealed.query.encode(), {}, b"", self._parts.extra_parameters)
+        allow, asked = await self._decide(interaction, access, incoming.accept, record, now)
+        target, _, query = sealed.target.partition("?")
+        return replace(allow, send=Send(target, query), left_out=()), asked
+
+    async def _interaction(self, incoming: Incoming) -> Interaction:
+        body = b"" if incoming.is_plain() else await _body(incoming.receive, self._parts.body_limit)
+        return parse(
+            incoming.method, incoming.path, incoming.query, incoming.headers, body, self._parts.extra_parameters
+        )
+
+    async def _metadata(self, incoming: Incoming, record: Record, now: float) -> Answer:
+        record.interaction = await self._interaction(incoming)
+        if not isinstance(record.interaction, Capabilities):
             raise Refused(Reason.INTERACTION_NOT_SUPPORTED)
         return await self._parts.keeper.capabilities(record.request_id, now)
 
@@ -154,13 +216,12 @@ class FhirProxy:
             raise Refused(Reason.USER_REACH_UNKNOWN)
         return decision, Asked(interaction, grant, access, record.request_id, now, accept)
 
-    def _add_headers(
-        self, answer: Answer, scope: Scope, headers: Mapping[bytes, bytes], record: Record, *, public: bool
-    ) -> None:
-        cors, origin = self._parts.cors, headers.get(b"origin")
+    def _add_headers(self, answer: Answer, incoming: Incoming, record: Record) -> None:
+        cors, origin = self._parts.cors, incoming.headers.get(b"origin")
         answer.headers.append((b"x-request-id", record.request_id))
         answer.headers.append((b"x-decision-id", record.decision_id.encode()))
-        if scope["method"] == "OPTIONS":
+        public = incoming.path == _METADATA_PATH
+        if incoming.method == "OPTIONS":
             answer.headers.extend(cors.preflight(origin, public=public))
         elif public:
             answer.headers.extend(ANY_ORIGIN)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from gateway.fhir.address import address_of
-from gateway.fhir.bundle import Bundle, split_bundle, write_bundle
+from gateway.fhir.bundle import Bundle, read_bundle, write_bundle
 from gateway.fhir.interaction import Conditions, Read
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
 from gateway.fhir.reference import Reference
@@ -111,7 +111,7 @@ class Keeper:
 
     async def _bundle(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
         fetched = await self._server.fetch(allow.send, asked.request_id)
-        bundle = split_bundle(fetched.body)
+        bundle = read_bundle(fetched.body)
         verdict = judge_bundle(bundle, keep)
         if verdict.pending:
             await self._settle(verdict, asked)
@@ -132,15 +132,18 @@ class Keeper:
     async def _settle(self, verdict: Verdict, asked: Asked) -> None:
         """Judge the Provenances of a page by their targets: those on the page first, then others, within a bound."""
         known: dict[Reference, bool] = {}
+        shown = {entry.fullUrl for entry in verdict.kept if entry is not None}
         for place, (entry, targets) in verdict.pending.items():
-            if await self._any_target(targets, verdict, known, asked):
+            if await self._any_target(targets, shown, known, asked):
                 verdict.kept[place] = entry
             else:
-                verdict.dropped["Provenance"] += 1
+                verdict.drop("Provenance")
 
-    async def _any_target(self, targets: Targets, verdict: Verdict, known: dict[Reference, bool], asked: Asked) -> bool:
+    async def _any_target(
+        self, targets: Targets, shown: set[str | None], known: dict[Reference, bool], asked: Asked
+    ) -> bool:
         plain = [Reference(one.resource_type, one.id) for one in targets.references]
-        if any((one.resource_type, one.id) in verdict.shown or known.get(one) for one in plain):
+        if any(f"{self._public_base}/{one}" in shown or known.get(one) for one in plain):
             return True
         for one in plain:
             if one not in known and len(known) < MAX_TARGETS:

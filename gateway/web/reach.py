@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.fhir.bundle import open_entry, split_bundle
+from gateway.fhir.bundle import read_bundle
 from gateway.fhir.links import page_target
 from gateway.fhir.query import encode_pairs
 from gateway.fhir.reference import Reference, parse_reference
@@ -85,7 +85,7 @@ class UserCompartments:
                 return set()
             raise
         members = open_resource(fetched.body)
-        if address_in(members) != user:
+        if address_in(members) != (user.resource_type, user.id):
             return set()
         wanted = "Practitioner" if element == "practitioner" else "Patient"
         return set(self._ids(members, element, wanted))
@@ -105,11 +105,11 @@ class UserCompartments:
 
     async def _collect(self, search: PanelSearch, send: Send, found: set[str], request_id: bytes) -> Send | None:
         """Add the patients of one page; the next page, if there is one."""
-        bundle = split_bundle((await self._server.fetch(send, request_id)).body)
+        bundle = read_bundle((await self._server.fetch(send, request_id)).body)
         for entry in bundle.entry:
-            members = open_entry(entry)
+            members = entry.resource
             address = address_in(members) if members is not None else None
-            if members is not None and address is not None and address.resource_type == search.resource_type:
+            if members is not None and address is not None and address[0] == search.resource_type:
                 found.update(self._ids(members, search.patient_element, "Patient"))
         following = next((link.url for link in bundle.link if link.relation == "next"), None)
         target = page_target(following, self._base_paths) if following is not None else None

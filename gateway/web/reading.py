@@ -1,6 +1,6 @@
 """Readings of the gateway's own: whether a resource, as it stands now, may be seen by a grant."""
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.fhir.interaction import Interaction
 from gateway.fhir.reference import Reference
@@ -15,8 +15,7 @@ from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """One request on its way: what it asks, under which grant, and when (`now`: seconds since the epoch).
 
     `accept` is the client's own Accept header, used for Binary alone.

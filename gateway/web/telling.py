@@ -38,7 +38,8 @@ def observed(record: Record) -> Observation:
     if record.sent_at is not None and record.answered_at is not None:
         upstream = record.answered_at - record.sent_at
     streamed = not isinstance(answer.body, bytes)
-    seen = Observation(
+    user = access.user if access is not None else None
+    return Observation(
         at=time.time(),
         decision_id=record.decision_id,
         request_id=record.request_id.decode("ascii"),
@@ -55,9 +56,9 @@ def observed(record: Record) -> Observation:
         narrowing_misses=answer.misses,
         response_bytes=len(answer.body) if isinstance(answer.body, bytes) else 0,
         streamed=streamed,
+        client_id=access.client_id if access is not None else None,
+        issuer=access.issuer if access is not None else None,
+        subject=access.subject if access is not None else None,
+        patient=access.patient if access is not None else None,
+        user=str(user) if user is not None else None,
     )
-    if access is not None:
-        seen.client_id, seen.issuer, seen.subject = access.client_id, access.issuer, access.subject
-        seen.patient = access.patient
-        seen.user = str(access.user) if access.user is not None else None
-    return seen

@@ -10,7 +10,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fhir.bundle import split_bundle
+from gateway.fhir.bundle import read_bundle
 from gateway.fhir.interaction import Interaction, Read, TypeHistory, TypeSearch
 from gateway.fhir.reference import parse_reference
 from gateway.policy.access import Access
@@ -63,12 +63,12 @@ def kept_by_gateway(interaction: Interaction, token: Token, chart: tuple[Resourc
     if isinstance(keep, Relay):
         return list(chart)
     assert isinstance(keep, KeepMatches | KeepVersions)
-    verdict = judge_bundle(split_bundle(everything(chart, "searchset")), keep)
+    verdict = judge_bundle(read_bundle(everything(chart, "searchset")), keep)
     assert not verdict.pending
     return [
-        orjson.loads(orjson.dumps({k: orjson.loads(bytes(v)) for k, v in e.members.items()}))
+        orjson.loads(orjson.dumps({k: orjson.loads(bytes(v)) for k, v in e.resource.items()}))
         for e in verdict.kept
-        if e is not None and e.members is not None
+        if e is not None and e.resource is not None
     ]
 
 
