@@ -11,7 +11,7 @@ from gateway.settings import shape
 from gateway.settings.document import read_document
 from gateway.settings.environment import apply_environment
 from gateway.settings.model import Settings, root_conflicts
-from gateway.settings.problem import Document, Place, Problem, dotted, place_of
+from gateway.settings.problem import Document, Place, Problem, dotted, place_of, value_at
 from gateway.settings.secret_files import read_secret_files
 from gateway.settings.sentences import Said, sentences
 
@@ -85,11 +85,11 @@ def _between_sections(values: Mapping[str, object], wrong: set[str]) -> Iterator
 
 
 def _ordered(document: Document, said: list[Said]) -> tuple[Problem, ...]:
-    """All problems, each once: what was found while reading counts before what pydantic makes of it."""
+    """All problems, each once: a value that could not be read is not called missing as well."""
     problems = list(document.problems)
-    known = {problem.setting for problem in problems}
-    known |= {setting.removesuffix("_file") for setting in known}
+    unread = {problem.setting for problem in problems}
+    unread |= {setting.removesuffix(shape.SECRET_FILE) for setting in unread}
     for path, sentence in said:
-        if dotted(path) not in known:
+        if dotted(path) not in unread or value_at(document.values, path) is not None:
             problems.append(Problem(place_of(document.places, path), dotted(path), sentence))
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.place))

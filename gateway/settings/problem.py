@@ -57,6 +57,18 @@ def place_of(places: Mapping[Path, Place], path: Path) -> Place:
     return next((places[one] for one in known if one in places), Place())
 
 
+def value_at(values: object, path: Path) -> object:
+    """The value at `path`; None where there is none."""
+    for part in path:
+        if isinstance(values, dict):
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return None
+    return values
+
+
 def dotted(path: Path) -> str:
     """A path as people write it: `issuers[0].claims.scope`."""
     text = ""

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from gateway.settings import shape
+from gateway.settings.problem import value_at
 from gateway.settings.section import CONFLICTS, Path
 
 Said = tuple[Path, str]
@@ -25,8 +26,8 @@ _SENTENCES: Mapping[str, Callable[[_Context], str]] = {
     "model_type": lambda _: "must be a group of settings",
     "model_attributes_type": lambda _: "must be a group of settings",
     "mapping_type": lambda _: "must be a mapping",
-    "greater_than": lambda context: f"must be more than {context['gt']}",
-    "greater_than_equal": lambda context: f"must be at least {context['ge']}",
+    "greater_than": lambda context: f"must be more than {context['gt']:g}",
+    "greater_than_equal": lambda context: f"must be at least {context['ge']:g}",
     "less_than_equal": lambda context: f"must be at most {context['le']:g}",
     "too_short": lambda _: "must not be empty",
     "enum": lambda context: f"must be {context['expected']}",
@@ -59,20 +60,12 @@ def _path(location: tuple[str | int, ...], values: object) -> Path:
     """Pydantic's location as a path of the document: without the kind it went by, and with a key as itself."""
     path: list[str | int] = []
     for index, part in enumerate(location):
-        if part == "[key]":
-            continue
-        is_kind = isinstance(values, dict) and part == values.get("kind") and index + 1 < len(location)
-        if is_kind:
-            continue
-        path.append(part)
-        values = _inside(values, part)
+        last = index + 1 == len(location)
+        is_kind = isinstance(values, dict) and part == values.get("kind") and not (last and part in values)
+        if part != "[key]" and not is_kind:
+            path.append(part)
+            values = value_at(values, (part,))
     return tuple(path)
-
-
-def _inside(values: object, part: str | int) -> object:
-    if isinstance(values, dict):
-        return values.get(part)
-    return values[part] if isinstance(values, list) and isinstance(part, int) and part < len(values) else None
 
 
 def _unknown(path: Path, root: Any) -> str:
@@ -81,5 +74,7 @@ def _unknown(path: Path, root: Any) -> str:
         fields = shape.fields(annotation)
         inside = shape.item(annotation) if isinstance(part, int) else shape.value(annotation)
         annotation = fields[part].annotation if isinstance(part, str) and part in fields else inside
+    if path[-1] in shape.fields(annotation):
+        return "is not a setting of this kind"
     near = difflib.get_close_matches(str(path[-1]), list(shape.fields(annotation)), n=1)
     return f"is not a setting; did you mean {near[0]}?" if near else "is not a setting"
