@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 import ssl
-from collections import deque
-from collections.abc import Callable
 
 from .addresses import Address
 from .answer import Answer
 from .connection import Connection, Deadlines
-from .exchange import Headers, PoolExhausted, Request, TimedOut, Unreachable, UpstreamError
+from .exchange import Headers, Request, TimedOut, Unreachable, UpstreamError
 from .outgoing import RequestHeads
+from .places import CLOSED, Places
 
 # RFC 9110 section 9.2.2 would let PUT and DELETE be repeated too. A FHIR update sent twice makes two versions, so no.
 _REPEATABLE = frozenset((b"GET", b"HEAD"))
-_CLOSED = "The connections to the FHIR server have been closed."
 
 
 class ConnectionPool:
@@ -47,8 +45,7 @@ class ConnectionPool:
         ssl_context: ssl.SSLContext | None = None,
         constant_headers: Headers = (),
     ) -> None:
-        if connections < 1 or queue < 0:
-            raise ValueError("The pool needs at least one connection and a queue that is not negative.")
+        self._places = Places(connections, queue, queue_timeout)
         self._address = address = Address.parse(base_url)
         if ssl_context is not None and not address.tls:
             raise ValueError(
@@ -58,24 +55,18 @@ class ConnectionPool:
         self._ssl = (ssl_context or ssl.create_default_context()) if address.tls else None
         self._heads = RequestHeads(address.host_field, constant_headers)
         self._deadlines = Deadlines(read=read_timeout, total=total_timeout, stream=stream_timeout)
-        self._connections = connections
-        self._queue = queue
         self._connect_timeout = connect_timeout
-        self._queue_timeout = queue_timeout
         self._idle_timeout = idle_timeout
-        self._free = connections
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
-        self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._closed = False
-        self._change: asyncio.Future[None] | None = None
+        self._none_open: asyncio.Future[None] | None = None
         self.opened_total = 0
 
     @property
     def in_use(self) -> int:
         """Places taken: requests under way, and connections being opened for them."""
-        return self._connections - self._free
+        return self._places.total - self._places.free
 
     @property
     def idle(self) -> int:
@@ -85,7 +76,7 @@ class ConnectionPool:
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return len(self._waiters)
+        return self._places.waiting
 
     async def send(self, request: Request) -> Answer:
         """Send, and return when the head of the answer is there.
@@ -95,10 +86,11 @@ class ConnectionPool:
         `PoolExhausted`, `Unreachable`, `TimedOut` or `Malformed`.
         """
         head = self._heads.write(request)
-        if self._free and not self._closed:
-            self._free -= 1
+        places = self._places
+        if places.free and not places.closed:
+            places.free -= 1
         else:
-            await self._take_turn()
+            await places.take()
         connection = self._reuse()
         reused = connection is not None
         if connection is None:
@@ -113,7 +105,10 @@ class ConnectionPool:
         return await self._send_anew(head, request)
 
     async def _send_anew(self, head: bytes, request: Request) -> Answer:
-        await self._take_turn()
+        await self._places.take()
+        if self._idle:
+            # A place stands for one open connection, and this one is about to have a second; the oldest is stale too.
+            self._idle.pop(0).close()
         connection = await self._connect()
         answer = connection.start(head, request.body, to_head=request.method == b"HEAD")
         await _arrival(answer)
@@ -123,84 +118,43 @@ class ConnectionPool:
 
     async def aclose(self, grace: float = 5.0) -> None:
         """Refuse new and queued requests, give those under way `grace` seconds, then close every connection."""
-        self._closed = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(Unreachable(_CLOSED))
-        self._waiters.clear()
+        self._places.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
         for connection in self._idle:
             connection.close()
-        await self._until(lambda: self._free == self._connections, grace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._places.all_free()
         for connection in list(self._open):
             connection.close()
-        await self._until(lambda: not self._open, grace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                if self._open:
+                    self._none_open = asyncio.get_running_loop().create_future()
+                    await self._none_open
 
     # What a connection tells (`Owner`).
 
     def ended(self, connection: Connection, reusable: bool) -> None:
         """An exchange is over: keep the connection if it may be used again; the place goes to the next in the queue."""
-        if reusable and not self._closed:
+        if reusable and not self._places.closed:
             connection.idle_since = now = asyncio.get_running_loop().time()
             self._idle.append(connection)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_at(now + self._idle_timeout, self._sweep)
         elif reusable:
             connection.close()
-        self._give_place_back()
+        self._places.give_back()
 
     def lost(self, connection: Connection) -> None:
         """A connection is closed."""
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._changed()
-
-    # Places and the queue.
-
-    async def _take_turn(self) -> None:
-        if self._closed:
-            raise Unreachable(_CLOSED)
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._waiters) >= self._queue:
-            raise PoolExhausted(
-                f"All {self._connections} connections to the FHIR server are in use and {self._queue} requests wait."
-            )
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.append(waiter)
-        timer = loop.call_later(self._queue_timeout, self._expire, waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                with contextlib.suppress(ValueError):  # whoever gave a place back may have passed over it already
-                    self._waiters.remove(waiter)
-            elif waiter.exception() is None:
-                self._give_place_back()
-            raise
-        finally:
-            timer.cancel()
-
-    def _expire(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            self._waiters.remove(waiter)
-            waiter.set_exception(
-                PoolExhausted(f"No connection to the FHIR server became free within {self._queue_timeout:g} seconds.")
-            )
-
-    def _give_place_back(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._free += 1
-        self._changed()
+        if self._none_open is not None and not self._none_open.done() and not self._open:
+            self._none_open.set_result(None)
 
     # Connections.
 
@@ -232,12 +186,14 @@ class ConnectionPool:
                         server_hostname=address.host,
                         ssl_shutdown_timeout=1.0,
                     )
-            if self._closed or not connection.usable():
-                raise Unreachable(_CLOSED if self._closed else "The FHIR server closed a new connection at once.")
+            if self._places.closed:
+                raise Unreachable(CLOSED)
+            if not connection.usable():
+                raise Unreachable("The FHIR server closed a new connection at once.")
         except BaseException as error:
             connection.close()
             self._open.discard(connection)
-            self._give_place_back()
+            self._places.give_back()
             known = self._connect_error(error)
             if known is None:
                 raise
@@ -262,19 +218,6 @@ class ConnectionPool:
             idle.pop(0).close()
         if idle:
             self._sweeper = loop.call_at(idle[0].idle_since + self._idle_timeout, self._sweep)
-
-    # Closing.
-
-    async def _until(self, quiet: Callable[[], bool], grace: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while not quiet():
-                    self._change = asyncio.get_running_loop().create_future()
-                    await self._change
-
-    def _changed(self) -> None:
-        if self._change is not None and not self._change.done():
-            self._change.set_result(None)
 
 
 async def _arrival(answer: Answer) -> None:

@@ -8,15 +8,19 @@ same bytes, and a connection that we would use again must have ended, for h11 to
 """
 
 import asyncio
+import inspect
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h11
 
 from gateway.upstream.connection import Connection, Deadlines
 from gateway.upstream.exchange import UpstreamError
+from gateway.upstream.reading import AnswerReader
 
 LIMIT = 1 << 16
 NEXT = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nthe next one"
@@ -251,11 +255,20 @@ class Fuzzer:
 
 
 def main() -> None:
-    """Search with atheris until stopped; arguments are libFuzzer's."""
+    """Search with atheris until stopped, starting from the answers of the other tests; arguments are libFuzzer's."""
     import atheris
 
-    atheris.Setup(sys.argv, Fuzzer().one_input)
-    atheris.Fuzz()
+    from tests.upstream.test_fuzz import SEEDS
+
+    for kind in (AnswerReader, Connection):
+        for name, function in vars(kind).items():
+            if inspect.isfunction(function):
+                setattr(kind, name, atheris.instrument_func(function))
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(SEEDS):
+            (Path(corpus) / str(number)).write_bytes(bytes((number % 12, number % 5)) + seed)
+        atheris.Setup([*sys.argv, corpus], Fuzzer().one_input)
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

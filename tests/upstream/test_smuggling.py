@@ -95,6 +95,8 @@ HOSTILE = {
     "RTSP after 100": b"HTTP/1.1 100 C\r\n\r\nRTSP/1.1 200 OK\r\n" + ZERO,
     "an empty line after 100": b"HTTP/1.1 100 C\r\n\r\n\r\n" + HELLO,
     "a bare carriage return within 100": b"HTTP/1.1 100 C\r\nx: a\rb\r\n\r\n" + HELLO,
+    "an interim answer that announces a body": b"HTTP/1.1 103 E\r\nContent-Length: 5\r\n\r\n" + HELLO,
+    "an interim answer that announces chunks": b"HTTP/1.1 103 E\r\ntransfer-encoding: chunked\r\n\r\n" + HELLO,
     "interim answers without end": b"HTTP/1.1 103 E\r\n\r\n" * 9 + HELLO,
     "a head that is too large": OK + b"x: " + b"a" * MAX_HEAD + b"\r\n" + ZERO,
     "a head that is too large and does not end": OK + b"x: " + b"a" * MAX_HEAD,
