@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.servers.load import NotLoaded
 from tests.servers.load import load as load_bundles
 from tests.servers.population import bundles
 from tests.servers.process import (
@@ -81,7 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         server = start_hapi(arguments.strict, arguments.port)
-    except (NotAvailable, NotStarted) as problem:
+    except (NotAvailable, NotStarted, NotLoaded, subprocess.CalledProcessError) as problem:
         parser.exit(1, f"{problem}\n")
     print(server.base_url, flush=True)  # noqa: T201
     until_told_to_stop(server)

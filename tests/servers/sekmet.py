@@ -9,9 +9,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.servers.load import NotLoaded
 from tests.servers.load import load as load_bundles
 from tests.servers.population import bundles, transaction, with_absolute_subject
-from tests.servers.process import ROOT, Server, free_port, install_once, launch, leashed, say, until_told_to_stop
+from tests.servers.process import (
+    ROOT,
+    NotStarted,
+    Server,
+    free_port,
+    install_once,
+    launch,
+    leashed,
+    say,
+    until_told_to_stop,
+)
 
 ENVIRONMENT = ROOT / ".venv-sekmet"
 LOCK = ROOT / "requirements/sekmet.txt"
@@ -71,7 +82,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="loopback port; a free one by default")
     parser.add_argument("--empty", action="store_true", help="do not load the synthetic patients")
     arguments = parser.parse_args()
-    server = start_sekmet(arguments.port, load=not arguments.empty)
+    try:
+        server = start_sekmet(arguments.port, load=not arguments.empty)
+    except (NotStarted, NotLoaded, subprocess.CalledProcessError) as problem:
+        parser.exit(1, f"{problem}\n")
     print(server.base_url, flush=True)  # noqa: T201
     until_told_to_stop(server)
 
