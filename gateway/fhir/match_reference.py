@@ -17,8 +17,10 @@ def reference_test(value: str, targets: frozenset[str], bases: tuple[str, ...]) 
     if wanted is not None:
         if wanted.version_id is not None:
             raise ValueError("a reference to one version is not judged here")
-        canonical = canonical_test(value)
         named = _named_test(lambda one: one.id == wanted.id and one.resource_type == wanted.resource_type, bases)
+        if ":" not in value:
+            return named
+        canonical = canonical_test(value)
         return lambda values: named(values) or canonical(values)
     if ID.fullmatch(value):
         return _named_test(lambda one: one.id == value and (not targets or one.resource_type in targets), bases)

@@ -1,0 +1,1 @@
+"""The evaluator of search parameters, against tables of sentences and against fhirpathpy."""

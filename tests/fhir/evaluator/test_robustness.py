@@ -1,0 +1,84 @@
+"""Whatever JSON comes in, the evaluator answers; what has an odd shape does not match."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.fhir.compartments import Membership, compile_membership
+from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
+from gateway.fhir.search_parameters import SearchType, parameters_of
+from gateway.scopes.resource_types import RESOURCE_TYPES
+from tests.fhir.evaluator.judging import BASES
+
+VALUES = {
+    SearchType.TOKEN: "a|b,c",
+    SearchType.REFERENCE: "Patient/A,B,http://x.example/y",
+    SearchType.DATE: "ne2020,gt2020-01-01T10:00:00Z",
+    SearchType.STRING: "a,É",
+    SearchType.URI: "urn:a",
+    SearchType.NUMBER: "ne5,gt2",
+    SearchType.QUANTITY: "ne5,5.4|http://unitsofmeasure.org|mg",
+}
+
+
+def criteria() -> list[Criterion]:
+    found = []
+    for resource_type in sorted(RESOURCE_TYPES):
+        for parameter in parameters_of(resource_type).values():
+            value = VALUES.get(parameter.type, "")
+            try:
+                found.append(compile_criterion(resource_type, parameter.name, None, value, BASES))
+            except UnsupportedCriterionError:
+                bare = value.rpartition(",")[2]
+                if parameter.type is SearchType.TOKEN:
+                    found.append(compile_criterion(resource_type, parameter.name, None, bare, BASES))
+    return found
+
+
+CRITERIA = criteria()
+MEMBERSHIPS = [
+    membership
+    for compartment_type in ("Patient", "Practitioner", "Encounter", "Device", "RelatedPerson")
+    for resource_type in sorted(RESOURCE_TYPES)
+    if (membership := compile_membership(compartment_type, resource_type, bases=BASES)) is not None
+]
+# Names that the expressions look for, so that what is drawn is walked and not only missed.
+NAMES = st.sampled_from(
+    ["reference", "type", "identifier", "system", "code", "coding", "value", "start", "end", "event", "repeat"]
+    + ["boundsPeriod", "who", "agent", "actor", "participant", "family", "given", "line", "city", "text", "meta"]
+    + ["tag", "lastUpdated", "target", "performer", "component", "valueQuantity", "entry"]
+)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(
+        ["Patient/A", "2020-01-01", "9999-12-31", "0000", "a", "Patient/A\n", "\ud800", "2020-01-01T10:00:60Z"]
+    )
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(CRITERIA), st.data())
+def test_a_criterion_answers_whatever_the_members_hold(criterion: Criterion, data: st.DataObject) -> None:
+    resource: dict[str, Any] = {name: data.draw(JSON) for name in sorted(criterion.elements)}
+    assert criterion.matches(resource) in {True, False}
+
+
+@given(st.sampled_from(MEMBERSHIPS), st.data())
+def test_a_membership_answers_whatever_the_members_hold(membership: Membership, data: st.DataObject) -> None:
+    resource: dict[str, Any] = {name: data.draw(JSON) for name in sorted(membership.elements)}
+    assert all(isinstance(one, str) for one in membership.references(resource))
+
+
+@given(JSON)
+def test_every_criterion_answers_on_the_same_odd_value(value: Any) -> None:
+    for criterion in CRITERIA[::23]:
+        assert criterion.matches(dict.fromkeys(criterion.elements, value)) in {True, False}
