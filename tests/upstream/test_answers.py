@@ -291,8 +291,8 @@ async def test_a_reader_that_is_slow_does_not_make_the_server_late() -> None:
             peer.write(bytes(65536))
             await peer.writer.drain()
 
-    async with raw_server(script) as server, pool_of(server, read_timeout=0.05) as pool:
+    async with raw_server(script) as server, pool_of(server, read_timeout=0.5) as pool:
         answer = await pool.send(GET)
-        asyncio.get_running_loop().call_later(0.2, released.set)
+        asyncio.get_running_loop().call_later(0.8, released.set)
         await released.wait()
         assert len(await answer.read(4 << 20)) == 4 << 20

@@ -241,7 +241,7 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
         await peer.gone()
         gone.set()
 
-    async with raw_server(script) as server, pool_of(server, idle_timeout=0.05) as pool:
+    async with raw_server(script) as server, pool_of(server, idle_timeout=0.2) as pool:
         await fetch(pool)
         assert pool.idle == 1
         async with asyncio.timeout(5):
