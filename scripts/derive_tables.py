@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ NOT_R4 = frozenset({"SubscriptionStatus"})
 EVERY_TYPE = "Resource"
 
 
+@cache
 def definitions(name: str) -> list[dict[str, Any]]:
     """The resources of one file of the package, fetched once into the cache."""
     target = CACHE / R4 / name

@@ -44,11 +44,10 @@ MEMBERSHIPS = [
     if (membership := compile_membership(compartment_type, resource_type, bases=BASES)) is not None
 ]
 # Names that the expressions look for, so that what is drawn is walked and not only missed.
-NAMES = st.sampled_from(
-    ["reference", "type", "identifier", "system", "code", "coding", "value", "start", "end", "event", "repeat"]
-    + ["boundsPeriod", "who", "agent", "actor", "participant", "family", "given", "line", "city", "text", "meta"]
-    + ["tag", "lastUpdated", "target", "performer", "component", "valueQuantity", "entry"]
+NAMES = st.sampled_from(["reference", "type", "identifier", "system", "code", "coding", "value"]) | st.sampled_from(
+    ["start", "end", "event", "repeat", "boundsPeriod", "family", "given", "line", "city", "text", "meta", "tag"]
 )
+INNER = st.sampled_from(sorted({name for one in CRITERIA for name in one.elements}))
 LEAVES = (
     st.none()
     | st.booleans()
@@ -61,7 +60,7 @@ LEAVES = (
 )
 JSON = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | INNER | st.text(max_size=3), inner, max_size=4),
     max_leaves=12,
 )
 

@@ -33,6 +33,9 @@ HOME = {"use": "home", "type": "physical", "line": ["Hauptstraße 1"], "city": "
         pytest.param("family=müller", {"name": [{"family": ["Müller"]}]}, True, id="a list where one was meant"),
         pytest.param("family=müller", {"name": [{"family": {"x": "Müller"}}]}, False, id="an object for a text"),
         pytest.param("name=x", {"name": [{"secret": "x"}]}, False, id="a member no name has"),
+        pytest.param(
+            "given=maria", {"name": [{"given": [None, "Maria"]}]}, True, id="beside one with extensions alone"
+        ),
         pytest.param("family=7", {"name": [{"family": 7}]}, False, id="a number"),
     ],
 )
