@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from gateway.fhir.compartments import membership_parameters
 from gateway.fhir.search_parameters import SearchType, parameters_of
 from gateway.policy.rules import EXTRA_MEMBERSHIP, SHARED_TYPES, MembershipMode, PractitionerReach
 from gateway.settings.section import Conflict, Section
-from gateway.settings.values import ResourceType, SecondsOrNone, Text, read_only
+from gateway.settings.values import ResourceType, SecondsOrNone, Text, plain, read_only
 
 
 class PanelSearch(Section):
@@ -40,6 +40,7 @@ class Compartments(Section):
         Annotated[
             Mapping[ResourceType, Annotated[tuple[Text, ...], Field(min_length=1)]],
             AfterValidator(read_only),
+            PlainSerializer(plain),
         ],
         Field(description="Reference parameters that make more types part of the patient compartment."),
     ] = dict(EXTRA_MEMBERSHIP)

@@ -18,12 +18,9 @@ _SEPARATOR = "__"
 
 
 def apply_environment(document: Document, environ: Mapping[str, str], root: Any) -> None:
-    """Put every variable that starts with the prefix in its place; it replaces the setting that it names.
-
-    A group comes before what is inside it, whatever the order of the variables.
-    """
+    """Put every variable that starts with the prefix in its place; it replaces the setting that it names."""
     names = [name for name in environ if name.startswith(PREFIX)]
-    for name in sorted(names, key=lambda name: (name.count(_SEPARATOR), _natural(name))):
+    for name in sorted(names, key=_natural):
         place = Place(variable=name)
         found = _find(name.removeprefix(PREFIX).split(_SEPARATOR), root)
         if found is None:
@@ -42,7 +39,7 @@ def apply_environment(document: Document, environ: Mapping[str, str], root: Any)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts `ISSUERS__10` behind `ISSUERS__9`."""
+    """Sorts a group before what is inside it, and `ISSUERS__10` behind `ISSUERS__9`."""
     return [(int(part) if part.isdecimal() else -1, part) for part in name.split(_SEPARATOR)]
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, FilePath
+from pydantic import AfterValidator, Field, FilePath, PlainSerializer
 
 from gateway.fhir.search_parameters import SearchType, parameters_of
 from gateway.settings.section import Conflict, Section
@@ -18,6 +18,7 @@ from gateway.settings.values import (
     Secret,
     Text,
     Url,
+    plain,
     read_only,
 )
 
@@ -136,6 +137,7 @@ class Upstream(Section):
         Annotated[
             Mapping[ResourceType, Annotated[Mapping[ParameterName, SearchType], AfterValidator(read_only)]],
             AfterValidator(read_only),
+            PlainSerializer(plain),
         ],
         Field(description="Search parameters that the FHIR server has beyond R4: resource type, name, and its type."),
     ] = {}

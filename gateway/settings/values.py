@@ -109,6 +109,11 @@ def read_only(value: Mapping[_Key, _Value]) -> Mapping[_Key, _Value]:
     return MappingProxyType(dict(value))
 
 
+def plain(value: Mapping[str, object]) -> dict[str, object]:
+    """The mapping as pydantic can write it."""
+    return {name: plain(inside) if isinstance(inside, Mapping) else inside for name, inside in value.items()}
+
+
 def is_loopback(url: str) -> bool:
     """Whether the host of a URL is this machine."""
     host = urlsplit(url).hostname or ""

@@ -1,0 +1,88 @@
+"""What the README and config/gateway.yaml say about the settings is what the model says."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.settings.describe import REQUIRED, described, settings_table
+from gateway.settings.load import load_settings
+
+FILE = Path(__file__).parents[2] / "config" / "gateway.yaml"
+TEXT = FILE.read_text(encoding="utf-8")
+COMMENTED_OUT = re.compile(r"^(\s*)#(?=[-a-z])", re.MULTILINE)
+
+
+def _leaves(node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
+    """Every setting of a file by its path as the table writes it, groups left out."""
+    if isinstance(node, yaml.MappingNode) and node.value and path not in _single_values():
+        for key, value in node.value:
+            yield from _leaves(value, f"{path}.{key.value}" if path else key.value)
+    elif isinstance(node, yaml.SequenceNode) and node.value and isinstance(node.value[0], yaml.MappingNode):
+        for one in node.value:
+            yield from _leaves(one, f"{path}[]")
+    elif path:
+        yield path, node
+
+
+def _single_values() -> set[str]:
+    return {"compartments.extra_membership", "upstream.extra_search_parameters"}
+
+
+def _compose(text: str) -> Any:
+    return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def _groups() -> set[str]:
+    """Settings that hold others: a list of groups, or a group that may be left out."""
+    keys = {one.key for one in described()}
+    return {key for key in keys if any(other.startswith((f"{key}.", f"{key}[]")) for other in keys)}
+
+
+def test_the_annotated_file_is_valid_as_it_stands() -> None:
+    assert load_settings(FILE, {}).issuers
+
+
+def test_the_annotated_file_shows_every_setting_and_no_other() -> None:
+    shown = {path for path, _ in _leaves(_compose(COMMENTED_OUT.sub(r"\1", TEXT)), "")}
+    assert shown == {one.key for one in described()} - _groups()
+
+
+def test_the_annotated_file_shows_defaults_or_marks_an_example() -> None:
+    defaults = {one.key: one.default for one in described()}
+    lines = TEXT.splitlines()
+    for path, node in _leaves(_compose(TEXT), ""):
+        marked = any("# example" in lines[line] for line in (node.start_mark.line, node.start_mark.line - 1))
+        if marked or path in _groups() or path not in defaults:
+            continue  # a group whose settings are all commented out is no setting of the table
+        assert defaults[path] != REQUIRED, f"{path} has no default, so its line must say '# example'"
+        written = yaml.safe_load(TEXT[node.start_mark.index : node.end_mark.index])
+        assert written == yaml.safe_load(defaults[path] or "null"), path
+
+
+def test_what_has_a_default_is_not_commented_out() -> None:
+    live = {path for path, _ in _leaves(_compose(TEXT), "")}
+    with_default = {one.key for one in described() if one.default not in {"", REQUIRED} and "panel" not in one.key}
+    assert with_default - _groups() <= live
+
+
+def test_the_annotated_file_explains_every_setting_in_the_words_of_the_model() -> None:
+    comments = " ".join(line.strip().removeprefix("- ").removeprefix("# ") for line in TEXT.splitlines())
+    for one in described():
+        assert one.meaning in comments, one.key
+
+
+def test_every_setting_is_a_row_of_the_table() -> None:
+    table = settings_table()
+    assert table.startswith("| setting | default | meaning |\n|---|---|---|\n")
+    rows = table.splitlines()[2:]
+    assert len(rows) == len({one.key for one in described()})
+    assert all(row.count("|") == 4 and row.rstrip().endswith(". |") for row in rows)
+    assert "| `upstream.pool.connections` | `32` | How many connections may be open at once. |" in rows
+    assert "| `public_base_url` | required | " in table
+
+
+def test_every_setting_is_explained_by_a_sentence() -> None:
+    assert [one.key for one in described() if not one.meaning or "None" in one.meaning] == []
