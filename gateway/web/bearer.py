@@ -22,8 +22,9 @@ _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 _USUAL = b"Bearer "
 _USUAL_LENGTH = len(_USUAL)
 _MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + _USUAL_LENGTH
-# These pass with time, so they are not remembered: the same token may be accepted a moment later.
-_PASSING = frozenset({Reason.TOKEN_NOT_YET_VALID, Reason.TOKEN_CHECK_UNAVAILABLE})
+# These pass with time or with a new key, so they are not remembered: the same token may be accepted a moment later.
+# They cost no signature check, so that nothing is lost by looking again.
+_PASSING = frozenset({Reason.TOKEN_NOT_YET_VALID, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_CHECK_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +100,32 @@ class BearerResolver:
 
     async def _checked(self, token: str, now: float) -> Access:
         """By the keys of the issuer that the token names, else by the word of the one that is asked about tokens."""
-        reason = Reason.TOKEN_MALFORMED
+        named: object = None
+        refused = TokenRefused(Reason.TOKEN_MALFORMED, "no signed token, and no issuer to ask about it")
         if looks_like_jwt(token):
             try:
                 unverified = read_token(token)
-            except TokenRefused:
-                if not self._opaque:
-                    raise
+            except TokenRefused as error:
+                # Not every token of three parts is a JWT: it may be one that only its issuer can read.
+                refused = error
             else:
-                reason = Reason.TOKEN_ISSUER_UNKNOWN
+                refused = TokenRefused(Reason.TOKEN_ISSUER_UNKNOWN, "its issuer is not trusted, and no one is asked")
                 named = unverified.claims.get("iss")
-                signed = self._signed.get(named) if isinstance(named, str) else None
-                if signed is not None:
-                    trust, verifier = signed
+                if isinstance(named, str) and named in self._signed:
+                    trust, verifier = self._signed[named]
                     return self._access(await verifier.claims(unverified, now), trust)
-        if len(self._opaque) != 1:
-            raise TokenRefused(reason, "no signed token of a trusted issuer, and not one issuer to ask about it")
-        trust, introspector = self._opaque[0]
+        asked = self._whom_to_ask(named)
+        if asked is None:
+            raise refused
+        trust, introspector = asked
         return self._access(await introspector.claims(token, now), trust)
+
+    def _whom_to_ask(self, named: object) -> tuple[Trust, Introspector] | None:
+        """The issuer that the token names, if it is asked about tokens; else the only one that is."""
+        for trust, introspector in self._opaque:
+            if trust.issuer.issuer == named:
+                return trust, introspector
+        return self._opaque[0] if len(self._opaque) == 1 else None
 
     def _access(self, claims: Mapping[str, Any], trust: Trust) -> Access:
         try:

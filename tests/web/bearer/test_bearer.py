@@ -193,6 +193,13 @@ async def test_a_signed_token_is_asked_about_where_its_issuer_is_one_that_is_ask
     assert len(house.asked) == 1
 
 
+async def test_of_several_issuers_that_are_asked_a_signed_token_goes_to_the_one_it_names() -> None:
+    house = House(opaque=3)
+    access = await house.ask(bearer(compact({"alg": "ES256"}, {"iss": f"{OPAQUE_ISSUER}/1"})))
+    assert isinstance(access, Access)
+    assert access.issuer == f"{OPAQUE_ISSUER}/1"
+
+
 async def test_a_token_that_is_known_needs_no_waiting_and_no_check() -> None:
     house = House()
     first = await house.ask(bearer("opaque"))
@@ -278,6 +285,11 @@ async def test_a_refusal_that_may_pass_is_not_remembered() -> None:
     house = House(answer={"nbf": NOW + 40})
     assert await house.ask(bearer("opaque"), NOW) is Reason.TOKEN_NOT_YET_VALID
     assert isinstance(await house.ask(bearer("opaque"), NOW + 10), Access)
+    early = House()
+    assert isinstance(await early.ask(bearer(signed()), NOW - 1), Access)
+    assert await early.ask(bearer(signed(number=1, kid="new")), NOW) is Reason.TOKEN_KEY_UNKNOWN
+    early.publisher.page = Page(key_set(published(private_key("ES256", 1), "new")))
+    assert isinstance(await early.ask(bearer(signed(number=1, kid="new")), NOW + 30), Access)
     away = House(publisher=Publisher(ConnectionError()))
     assert await away.ask(bearer(signed()), NOW) is Reason.TOKEN_CHECK_UNAVAILABLE
     away.publisher.page = Page(SET)
