@@ -1,17 +1,22 @@
 """The one place where the gateway is put together from its settings."""
 
+import asyncio
 import contextlib
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator
-from typing import assert_never
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from gateway.fhir.capability_statement import undeclared_parameters
+from gateway.fhir.compartments import narrowing_parameter
 from gateway.fhir.links import AddressRewriter
+from gateway.fhir.search_parameters import aliases
 from gateway.keys.issuers import Introspection, TrustedIssuer
 from gateway.keys.jwks import Fetch, JwksSource
 from gateway.policy.claims import ClaimMapping
@@ -33,7 +38,7 @@ from gateway.upstream.authentication import (
 from gateway.upstream.control import ControlClient
 from gateway.upstream.exchange import Exchange, Headers
 from gateway.upstream.pool import ConnectionPool
-from gateway.web.answer import Receive, Scope, Send
+from gateway.web.answer import Receive, Refused, Scope, Send
 from gateway.web.bearer import BearerResolver, Trust
 from gateway.web.cors import Cors
 from gateway.web.discovery import SmartConfiguration, oauth_uris
@@ -46,6 +51,8 @@ from gateway.web.metadata import Metadata
 from gateway.web.reach import PanelSearch, UserCompartments
 from gateway.web.token_cache import TokenCache
 from gateway.web.witness import Witness
+
+_log = structlog.get_logger(__name__)
 
 
 def claim_mapping(issuer: Issuer) -> ClaimMapping:
@@ -134,9 +141,14 @@ class Gateway:
         self._base_path = urlsplit(settings.public_base_url).path.encode()
         server = self._server()
         self._metadata = Metadata(
-            server, public_base=settings.public_base_url, oauth_uris=oauth_uris(self._smart_configuration())
+            server,
+            public_base=settings.public_base_url,
+            oauth_uris=oauth_uris(self._smart_configuration()),
+            learn=self._learn,
         )
-        self._proxy = FhirProxy(self._base_path.decode(), self._parts(server))
+        parts = self._parts(server)
+        self._grants = parts.grants
+        self._proxy = FhirProxy(self._base_path.decode(), parts)
         self._discovery = SmartConfiguration(self._smart_configuration())
         self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
         health = Health(self._metadata)
@@ -206,13 +218,39 @@ class Gateway:
         trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
         return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form)
 
+    def _learn(self, statement: Any) -> None:
+        """Note what the upstream does not declare, and warn where that leaves a search without narrowing (leak_12)."""
+        undeclared = undeclared_parameters(statement)
+        if not self._grants.learn(undeclared):
+            return
+        extra = self._settings.compartments.extra_membership
+        wide = [name for name, missing in sorted(undeclared.items()) if _is_wide(name, missing, extra)]
+        if wide:
+            _log.warning("the FHIR server declares no parameter to narrow these types by", resource_types=wide)
+
+    async def _look(self) -> None:
+        """Read the upstream's statement at start, so that the first requests already know it."""
+        try:
+            await self._metadata.answer(b"start", time.time())
+        except Refused as refused:
+            _log.warning("the FHIR server does not answer yet", reason=refused.deny.reason.value)
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(self._look())
         try:
             yield
         finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
             await self.pool.aclose()
             await self._control.aclose()
+
+
+def _is_wide(resource_type: str, missing: frozenset[str], extra: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether no parameter that says whom such a record is about is declared."""
+    name = narrowing_parameter("Patient", resource_type, extra)
+    return name is not None and name != "_id" and aliases(resource_type, name) <= missing
 
 
 def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:

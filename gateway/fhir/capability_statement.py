@@ -1,7 +1,9 @@
 """The upstream's CapabilityStatement, made to say what this gateway really lets through (enforcement.md 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from gateway.fhir.search_parameters import COMMON_PARAMETERS, parameters_of
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
@@ -80,15 +82,26 @@ def _security(oauth_uris: Mapping[str, str]) -> dict[str, Any]:
     return section
 
 
-def search_parameters(document: Any) -> dict[str, frozenset[str]]:
-    """Per type, the search parameters that the statement declares; types that declare none are left out."""
+def undeclared_parameters(document: Any) -> dict[str, frozenset[str]]:
+    """Per type, R4's search parameters that the statement leaves out: a server may strip them from our query (leak_12).
+
+    Types that declare no parameter at all are left out, and so are parameters of every type, which many servers know
+    without saying so.
+    """
     found: dict[str, frozenset[str]] = {}
+    for resource in _declared_resources(document):
+        resource_type, declared = resource.get("type"), resource.get("searchParam")
+        if not isinstance(resource_type, str) or not isinstance(declared, list) or not declared:
+            continue
+        names = {one.get("name") for one in declared if isinstance(one, dict)}
+        missing = frozenset(parameters_of(resource_type)) - COMMON_PARAMETERS - names
+        if missing:
+            found[resource_type] = missing
+    return found
+
+
+def _declared_resources(document: Any) -> Iterator[dict[str, Any]]:
     rest = document.get("rest") if isinstance(document, dict) else None
     for server in rest if isinstance(rest, list) else ():
         resources = server.get("resource") if isinstance(server, dict) else None
-        for resource in resources if isinstance(resources, list) else ():
-            if not isinstance(resource, dict) or not isinstance(resource.get("searchParam"), list):
-                continue
-            names = {one.get("name") for one in resource["searchParam"] if isinstance(one, dict)}
-            found[str(resource.get("type"))] = frozenset(name for name in names if isinstance(name, str))
-    return found
+        yield from (one for one in resources if isinstance(one, dict)) if isinstance(resources, list) else ()

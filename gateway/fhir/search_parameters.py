@@ -67,3 +67,17 @@ def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
             for name, (kind, expression, targets) in rows.items()
         }
     )
+
+
+def aliases(resource_type: str, name: str) -> frozenset[str]:
+    """The parameters that read the same element, `name` among them: `patient` is `subject` held to patients."""
+    definitions = parameters_of(resource_type)
+    if name not in definitions:
+        return frozenset({name})
+    element = element_of(definitions[name].expression)
+    return frozenset(other for other, one in definitions.items() if element_of(one.expression) == element)
+
+
+def element_of(expression: str) -> str:
+    """The element that an expression reads, without its filter by type."""
+    return expression.split(".where(", maxsplit=1)[0].strip("() ")

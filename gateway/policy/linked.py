@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from gateway.fhir.compartments import narrowing_parameter
 from gateway.fhir.query import Has, Include, Key, Query
-from gateway.fhir.search_parameters import parameters_of
+from gateway.fhir.search_parameters import aliases, parameters_of
 from gateway.policy.decision import Deny
 from gateway.policy.grant import Grant
 from gateway.policy.permission import Member
@@ -109,18 +109,7 @@ def _names_owner(resource_type: str, parameter: str, owner_type: str, grant: Gra
     """Whether `parameter` says whose record it is, so that narrowing holds its target inside the reach."""
     extra = grant.rules.extra_membership if owner_type == "Patient" else {}
     owner_parameter = narrowing_parameter(owner_type, resource_type, extra)
-    return owner_parameter is not None and parameter in {owner_parameter, *_aliases(resource_type, owner_parameter)}
-
-
-def _aliases(resource_type: str, parameter: str) -> frozenset[str]:
-    """Other parameters that read the same element: `patient` is `subject` held to patients."""
-    definitions = parameters_of(resource_type)
-    element = _element(definitions[parameter].expression)
-    return frozenset(name for name, one in definitions.items() if _element(one.expression) == element)
-
-
-def _element(expression: str) -> str:
-    return expression.split(".where(", maxsplit=1)[0].strip("() ")
+    return owner_parameter is not None and parameter in aliases(resource_type, owner_parameter)
 
 
 def reachable_includes(query: Query, grant: Grant) -> tuple[tuple[Include, ...], tuple[str, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from gateway.fhir.compartments import narrowing_parameter
+from gateway.fhir.search_parameters import aliases
 from gateway.policy.permission import Member, Permission, Unit
 from gateway.policy.reach import Everything
 from gateway.policy.rules import Rules
@@ -49,9 +50,18 @@ def _narrow_reach(permission: Permission, rules: Rules) -> Narrowing:
     name = narrowing_parameter(compartment_type, permission.resource_type, extra)
     if name is None:
         return Narrowing((), exact=False)
+    name = _known_alias(permission.resource_type, name, rules)
     ids = sorted(set().union(*(compartment.ids for compartment in compartments)))
     prefix = "" if name == "_id" else f"{compartment_type}/"
     return Narrowing(((name, ",".join(prefix + one for one in ids)),), exact=True)
+
+
+def _known_alias(resource_type: str, name: str, rules: Rules) -> str:
+    """The parameter, or one over the same element where the server declares only that."""
+    unsupported = rules.unsupported_parameters.get(resource_type, frozenset())
+    if name not in unsupported:
+        return name
+    return next((one for one in sorted(aliases(resource_type, name)) if one not in unsupported), name)
 
 
 def _narrow_constraints(units: tuple[Unit, ...]) -> Narrowing:

@@ -1,6 +1,8 @@
 """Grants, compiled once and shared by every token that says the same (performance.md rule 5)."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.policy.access import Access
 from gateway.policy.decision import Need
@@ -21,6 +23,15 @@ class Grants:
         self._entries = entries
         self._by_access: OrderedDict[int, tuple[Access, Grant]] = OrderedDict()
         self._by_meaning: OrderedDict[_Key, Grant] = OrderedDict()
+
+    def learn(self, unsupported: Mapping[str, frozenset[str]]) -> bool:
+        """Take note of what the server cannot narrow by; whether that is news. Grants are compiled anew then."""
+        if self._rules.unsupported_parameters == unsupported:
+            return False
+        self._rules = replace(self._rules, unsupported_parameters=unsupported)
+        self._by_access.clear()
+        self._by_meaning.clear()
+        return True
 
     def of(self, access: Access) -> Grant:
         """The grant of a token, as far as the token alone tells it."""

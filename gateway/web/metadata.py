@@ -1,6 +1,7 @@
 """`/metadata`: the upstream's CapabilityStatement with our security section, kept for a while (enforcement.md 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 
@@ -17,8 +18,17 @@ _LIFETIME = 300
 class Metadata:
     """Answers `/metadata` for anyone, token or not (checklist BS-12)."""
 
-    def __init__(self, server: FhirServer, *, public_base: str, oauth_uris: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        server: FhirServer,
+        *,
+        public_base: str,
+        oauth_uris: Mapping[str, str],
+        learn: Callable[[Any], None],
+    ) -> None:
+        """`learn` is given the upstream's own statement each time it is fetched."""
         self._server = server
+        self._learn = learn
         self._public_base = public_base
         self._oauth_uris = oauth_uris
         self._body = b""
@@ -38,4 +48,5 @@ class Metadata:
             statement = public_statement(document, public_base=self._public_base, oauth_uris=self._oauth_uris)
         except (ValueError, RecursionError, NotACapabilityStatementError) as error:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
+        self._learn(document)
         return orjson.dumps(statement)
