@@ -51,7 +51,7 @@ class LineWriter:
             self._drain()
 
     def close(self) -> None:
-        """Write what waits, and end. Lines added later are written at once."""
+        """Write what waits, and end. Nothing may be added afterwards. May block."""
         self._closed = True
         self._wake.set()
         if self._thread is not None and self._thread.is_alive():

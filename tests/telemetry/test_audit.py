@@ -1,0 +1,235 @@
+"""The audit log: a line for every decision, whole, in order, and with nothing in it that it should not say."""
+
+import hashlib
+import hmac
+import io
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from gateway.fhir.interaction import Operation, OperationLevel, Read
+from gateway.policy.reasons import Reason
+from gateway.settings.model import Audit
+from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.lines import LineWriter
+from tests.telemetry.observations import observation
+
+FIELDS = {
+    "time": "2026-01-01T00:00:00.250000Z",
+    "decision_id": "5f0c-1",
+    "request_id": "req-1",
+    "client_id": "growth-chart",
+    "issuer": "https://login.example.org",
+    "subject": "sub-1",
+    "user": "Practitioner/17",
+    "patient": "A",
+    "remote_address": "192.0.2.7",
+    "method": "GET",
+    "interaction": "search-type",
+    "resource_type": "Observation",
+    "status": 200,
+    "reason": "permitted",
+    "kept": 3,
+    "dropped": {"Condition": 2},
+    "narrowing_misses": {"Condition": 1},
+    "duration_ms": 4.0,
+    "upstream_ms": 3.0,
+}
+
+
+def _log(path: Path, **settings: Any) -> AuditLog:
+    return AuditLog.from_settings(Audit(destination=str(path), **settings))
+
+
+def _line(log: AuditLog, **changes: Any) -> dict[str, Any]:
+    text = log.line(observation(**changes))
+    assert text.endswith(b"\n")
+    assert text.count(b"\n") == 1
+    read = orjson.loads(text)
+    assert isinstance(read, dict)
+    return read
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.log"
+
+
+@pytest.fixture
+def log(path: Path) -> AuditLog:
+    return _log(path)
+
+
+def test_a_line_tells_who_asked_what_and_what_became_of_it(log: AuditLog) -> None:
+    assert _line(log) == FIELDS
+
+
+def test_every_line_has_the_same_members(log: AuditLog) -> None:
+    bare = _line(log, interaction=None, upstream_seconds=None, dropped={}, patient=None, user=None, client_id=None)
+    assert list(bare) == list(FIELDS)
+    assert (bare["interaction"], bare["resource_type"], bare["upstream_ms"], bare["dropped"]) == (
+        "none",
+        None,
+        None,
+        {},
+    )
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_stands_in_its_line_by_its_own_word(log: AuditLog, reason: Reason) -> None:
+    assert _line(log, reason=reason)["reason"] == reason.value
+
+
+def test_ids_and_parameters_of_a_request_are_not_in_its_line(log: AuditLog) -> None:
+    told = [
+        log.line(observation(interaction=Read("Observation", "secret-id"))),
+        log.line(
+            observation(
+                interaction=Operation(
+                    OperationLevel.INSTANCE, "everything", "Patient", "secret-id", (("name", "secret-value"),)
+                )
+            )
+        ),
+        log.line(observation(dropped={"secret-type": 1})),
+    ]
+    assert not any(b"secret" in line for line in told)
+
+
+def test_the_patient_can_be_hidden_wherever_the_id_stands(path: Path) -> None:
+    key = "k" * 32
+    log = _log(path, hash_patient=True, hash_key=SecretStr(key))
+    hidden = "hmac:" + hmac.new(key.encode(), b"A", hashlib.sha256).hexdigest()
+    assert _line(log)["patient"] == hidden
+    assert _line(log, user="Patient/A")["user"] == f"Patient/{hidden}"
+    assert _line(log)["user"] == "Practitioner/17"
+    assert _line(log, patient=None, user=None)["patient"] is None
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_no_value_can_pose_as_another_line_or_keep_a_line_from_being_written(text: str) -> None:
+    log = AuditLog(LineWriter(1, close_descriptor=False))
+    told = _line(log, client_id=text, subject=text, request_id=text, user=text, patient=text)
+    if text.isascii():
+        assert told["client_id"] == told["subject"] == text
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\r\n", "\u2028"])
+def test_what_is_not_unicode_is_written_escaped(path: Path, text: str) -> None:
+    log = _log(path, hash_patient=True, hash_key=SecretStr("k"))
+    line = log.line(observation(client_id=text, patient=text))
+    assert line.count(b"\n") == 1
+    assert b"growth-chart" not in line
+
+
+def test_lines_arrive_whole_and_in_order(log: AuditLog, path: Path) -> None:
+    for number in range(5000):
+        log.record(observation(kept=number))
+    log.close()
+    assert [orjson.loads(line)["kept"] for line in path.read_bytes().splitlines()] == list(range(5000))
+
+
+def test_a_file_is_appended_to_and_is_for_its_owner_alone(path: Path) -> None:
+    for _ in range(2):
+        log = _log(path)
+        log.record(observation())
+        log.close()
+    assert len(path.read_bytes().splitlines()) == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_is_no_file_to_write_to(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="directory"):
+        _log(tmp_path)
+
+
+def _pipe() -> tuple[io.FileIO, int]:
+    read, write = os.pipe()
+    return io.FileIO(read), write
+
+
+def test_lines_are_written_without_being_asked_for() -> None:
+    reading, writing = _pipe()
+    lines = LineWriter(writing, close_descriptor=True)
+    lines.write(b"one\n")
+    # Blocks until the writing thread has come by; the test's own time limit is the only clock here.
+    assert reading.read(10) == b"one\n"
+    lines.close()
+    assert reading.read(10) == b""
+    reading.close()
+
+
+def test_a_full_queue_is_emptied_by_whoever_adds_to_it() -> None:
+    reading, writing = _pipe()
+    collected: list[bytes] = []
+    reader = threading.Thread(target=lambda: collected.extend(iter(lambda: reading.read(65536), b"")))
+    reader.start()
+    lines = LineWriter(writing, close_descriptor=True, max_lines=10)
+    for number in range(20_000):
+        lines.write(b"%d\n" % number)
+    lines.close()
+    reader.join()
+    reading.close()
+    assert b"".join(collected).split() == [b"%d" % number for number in range(20_000)]
+    assert lines.lost == 0
+
+
+@pytest.fixture
+def full_disk() -> int:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here, so a full disk was not tried")
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def test_lines_wait_for_a_full_disk_and_those_given_up_are_counted_and_told(full_disk: int) -> None:
+    with structlog.testing.capture_logs() as told:
+        lines = LineWriter(full_disk, close_descriptor=True, max_lines=10)
+        for number in range(8):
+            lines.write(b"%d\n" % number)
+        lines.flush()
+        assert lines.lost == 0
+        for number in range(8):
+            lines.write(b"%d\n" % number)
+        lines.flush()
+        assert lines.lost == 6
+        lines.close()
+    assert lines.lost == 16
+    assert {
+        "log_level": "error",
+        "event": "audit lines cannot be written, they wait",
+        "problem": "No space left on device",
+    } in told
+    assert sum(one.get("count", 0) for one in told) == 16
+
+
+def test_what_waited_is_written_once_there_is_room(tmp_path: Path, full_disk: int) -> None:
+    path = tmp_path / "audit.log"
+    with structlog.testing.capture_logs():
+        lines = LineWriter(full_disk, close_descriptor=True)
+        lines.write(b"one\n")
+        lines.flush()
+        room = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(room, full_disk)
+        os.close(room)
+        lines.write(b"two\n")
+        lines.close()
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert lines.lost == 0
+
+
+def test_a_reader_that_went_away_does_not_stop_the_gateway() -> None:
+    reading, writing = _pipe()
+    reading.close()
+    with structlog.testing.capture_logs() as told:
+        lines = LineWriter(writing, close_descriptor=True)
+        lines.write(b"one\n")
+        lines.close()
+    assert lines.lost == 1
+    assert told[0]["problem"] == "Broken pipe"
