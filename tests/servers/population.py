@@ -23,6 +23,19 @@ from tests.servers.people import (
     Resource,
 )
 
+__all__ = [
+    "B_MARKER",
+    "PATIENTS",
+    "PATIENT_A",
+    "PATIENT_B",
+    "SHARED_MARKER",
+    "Resource",
+    "bundles",
+    "population",
+    "transaction",
+    "with_absolute_subject",
+]
+
 _PROFILES = ("type2_diabetes", "hypertension", "ckd_stage3", "anaemia", "healthy")
 _PANELS = ("hba1c", "lipid")
 _PRACTITIONERS = ("practitioner-1", "practitioner-2", "practitioner-3")

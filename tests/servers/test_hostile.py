@@ -110,12 +110,22 @@ async def test_a_mode_answers_and_what_it_steals_is_marked(mode: Mode, hostile: 
         assert B_MARKER.encode() in seen
 
 
+async def test_a_server_in_the_loop_tells_what_it_was_asked(hostile: Hostile) -> None:
+    await raw(hostile, Mode.HONEST, "GET", "/Observation/b-1/_history")
+    [request] = hostile.requests()
+    assert request["target"] == "/honest/fhir/Observation/b-1/_history"
+    hostile.forget()
+    assert hostile.requests() == []
+
+
 async def test_the_honest_mode_holds_a_alone(hostile: Hostile) -> None:
     async with httpx2.AsyncClient(base_url=hostile.base(Mode.HONEST), trust_env=False) as client:
         found = (await client.get("/Observation?patient=anybody")).json()
         assert [entry["resource"]["subject"]["reference"] for entry in found["entry"]] == [f"Patient/{PATIENT_A}"] * 2
         assert A_MARKER in (await client.get(f"/Patient/{PATIENT_A}")).text
-        assert (await client.get("/Patient/pat-b")).status_code == 404
+        assert A_MARKER in (await client.get("/Patient/_history")).text
+        for unknown in ("/Patient/pat-b", "/Observation/b-1", "/Observation/b-1/_history"):
+            assert (await client.get(unknown)).status_code == 404, unknown
 
 
 def test_it_tells_what_it_was_asked(process: HostileProcess) -> None:

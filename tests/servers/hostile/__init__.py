@@ -1,7 +1,7 @@
 """A FHIR server that cannot be trusted: every mode is a way to hand B's data to A's app."""
 
 from tests.servers.hostile.modes import Mode
-from tests.servers.hostile.start import Hostile, HostileProcess, hostile_in_loop, start_hostile
+from tests.servers.hostile.start import Hostile, HostileInLoop, HostileProcess, hostile_in_loop, start_hostile
 from tests.servers.hostile.world import A_MARKER, HOSTILE_B
 from tests.servers.people import B_MARKER, PATIENT_A
 
@@ -11,6 +11,7 @@ __all__ = [
     "HOSTILE_B",
     "PATIENT_A",
     "Hostile",
+    "HostileInLoop",
     "HostileProcess",
     "Mode",
     "hostile_in_loop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.servers.hostile.question import Answer, Kind, Question, as_json
@@ -46,10 +47,10 @@ def honest(question: Question) -> Answer:
     match question.kind:
         case Kind.METADATA:
             return as_json(capability_statement(base))
-        case Kind.READ if is_a(question.type, question.id):
-            return as_json(a, 200, ("ETag", 'W/"1"'), ("Last-Modified", "Thu, 01 Jan 2026 09:00:00 GMT"))
-        case Kind.READ:
+        case Kind.READ | Kind.HISTORY if not is_a(question.type, question.id):
             return as_json(outcome("Resource not found", "not-found"), 404)
+        case Kind.READ:
+            return as_json(a, 200, ("ETag", 'W/"1"'), ("Last-Modified", "Thu, 01 Jan 2026 09:00:00 GMT"))
         case Kind.SEARCH:
             return as_json(bundle("searchset", [entry(found, base) for found in matches(question.type)], base))
         case Kind.HISTORY:
@@ -59,6 +60,9 @@ def honest(question: Question) -> Answer:
         case Kind.OPERATION:
             everything = [of_a("Patient"), *matches("Observation")]
             return as_json(bundle("searchset", [entry(found, base) for found in everything], base))
+        case Kind.FILE if question.target.endswith(".ndjson"):
+            lines = "".join(json.dumps(resource) + "\n" for resource in matches("Observation"))
+            return Answer(lines.encode(), 200, "application/fhir+ndjson")
         case Kind.FILE:
             return as_json(manifest(question, [f"{base}/bulk/1/Observation.ndjson"]))
         case Kind.WRITE:

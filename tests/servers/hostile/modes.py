@@ -22,7 +22,7 @@ class Mode(StrEnum):
         mode.sentence = sentence
         return mode
 
-    HONEST = "honest", "Holds patient A alone and answers as asked."
+    HONEST = "honest", "Holds patient A alone: every search finds A's records, every other id is 404."
 
     # Searches, histories and Bundles
     IGNORES_EVERYTHING = "ignores-everything", "Every answer holds A and B mixed, whatever was asked."

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.servers.hostile.modes import Mode
+from tests.servers.people import PATIENT_A
 
 FHIR_JSON = "application/fhir+json"
 
@@ -90,8 +91,13 @@ def ask(mode: Mode, root: str, method: str, target: str, headers: tuple[tuple[st
         headers=headers,
         body=body,
         type=kind if _is_type(kind) else "Observation",
-        id=second if second and second[0] not in "_$" else "a-1",
+        id=second if second and second[0] not in "_$" else default_id(kind),
     )
+
+
+def default_id(kind: str) -> str:
+    """The id that stands for a request that names none."""
+    return PATIENT_A if kind == "Patient" else "a-1"
 
 
 def _is_type(segment: str) -> bool:

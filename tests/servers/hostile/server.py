@@ -70,6 +70,15 @@ class HostileServer:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
 
+    @property
+    def requests(self) -> list[dict[str, object]]:
+        """What was asked, oldest first."""
+        return list(self._requests)
+
+    def forget(self) -> None:
+        """Forget what was asked."""
+        self._requests.clear()
+
     async def close(self) -> None:
         """End the connections that are still open."""
         for serving in tuple(self._serving):
@@ -127,8 +136,8 @@ class HostileServer:
 
     def _recorded(self, method: str) -> Answer:
         if method == "DELETE":
-            self._requests.clear()
-        return Answer(json.dumps(list(self._requests)).encode(), 200, "application/json")
+            self.forget()
+        return Answer(json.dumps(self.requests).encode(), 200, "application/json")
 
 
 async def _write(answer: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

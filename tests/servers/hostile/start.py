@@ -55,6 +55,21 @@ class HostileProcess(Hostile):
         self.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class HostileInLoop(Hostile):
+    """A hostile server in this process, asked directly what it was asked, so that nothing blocks the event loop."""
+
+    server: HostileServer
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What it was asked since the start or `forget`, oldest first."""
+        return self.server.requests
+
+    def forget(self) -> None:
+        """Forget the requests."""
+        self.server.forget()
+
+
 def start_hostile(port: int | None = None) -> HostileProcess:
     """Start it on a loopback port, a free one by default."""
     port = port or free_port()
@@ -64,13 +79,13 @@ def start_hostile(port: int | None = None) -> HostileProcess:
 
 
 @asynccontextmanager
-async def hostile_in_loop() -> AsyncIterator[Hostile]:
-    """The same server inside the running event loop; do not call its blocking `requests()` from that loop."""
+async def hostile_in_loop() -> AsyncIterator[HostileInLoop]:
+    """The same server inside the running event loop."""
     hostile = HostileServer()
     server = await asyncio.start_server(hostile.connected, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     try:
-        yield Hostile(f"http://{host}:{port}")
+        yield HostileInLoop(f"http://{host}:{port}", hostile)
     finally:
         server.close()
         await hostile.close()
