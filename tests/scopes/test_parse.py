@@ -1,5 +1,6 @@
 """The language of scopes, by corpus, by table and by property (checklist SC-1..SC-24, edge cases 84-96)."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -77,6 +78,14 @@ def test_letters(text: str, letters: str | None) -> None:
     assert isinstance(scope, ResourceScope)
     assert scope.letters == frozenset(map(Letter, letters or text.rsplit(".", 1)[1]))
     assert scope.v1 == text.endswith((".read", ".write", ".*"))
+
+
+def test_sc_2_of_all_words_of_letters_exactly_the_31_in_order_are_read() -> None:
+    every = ("".join(word) for length in range(1, 6) for word in itertools.product("cruds", repeat=length))
+    in_order = {"".join(word) for length in range(1, 6) for word in itertools.combinations("cruds", length)}
+    accepted = {word for word in every if parse_scopes(f"user/Group.{word}").scopes}
+    assert accepted == in_order
+    assert len(accepted) == 31
 
 
 def test_a_constraint_keeps_name_modifier_and_decoded_value() -> None:
