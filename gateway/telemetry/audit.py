@@ -1,10 +1,11 @@
 """The audit log: one line of JSON for every decision, with no token, no body, no id in a path, no value of a query."""
 
-import hashlib
 import hmac
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Self
 
 import orjson
@@ -15,6 +16,7 @@ from gateway.telemetry.observation import Observation, by_known_type, interactio
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _STDOUT = 1
+_REMEMBERED = 4096
 
 
 class AuditLog:
@@ -23,7 +25,7 @@ class AuditLog:
     def __init__(self, lines: LineWriter, *, hash_key: bytes | None = None) -> None:
         """With a `hash_key` the ids of patients are written as an HMAC, wherever they stand."""
         self._lines = lines
-        self._hash_key = hash_key
+        self._hash = None if hash_key is None else lru_cache(_REMEMBERED)(partial(_hashed, hash_key))
 
     @classmethod
     def from_settings(cls, settings: Audit) -> Self:
@@ -44,7 +46,7 @@ class AuditLog:
         return self._lines.lost
 
     def record(self, seen: Observation) -> None:
-        """Write one decision down. Costs about 4 us, the writing itself included."""
+        """Write one decision down. Costs about 3.3 us here, and 1.2 us in the thread that writes."""
         self._lines.write(self.line(seen))
 
     def line(self, seen: Observation) -> bytes:
@@ -57,8 +59,8 @@ class AuditLog:
             "client_id": seen.client_id,
             "issuer": seen.issuer,
             "subject": seen.subject,
-            "user": seen.user if self._hash_key is None else self._hashed_user(seen.user),
-            "patient": seen.patient if self._hash_key is None else self._hashed(seen.patient),
+            "user": seen.user if self._hash is None else _hidden_user(seen.user, self._hash),
+            "patient": seen.patient if self._hash is None or seen.patient is None else self._hash(seen.patient),
             "remote_address": seen.remote_address,
             "method": seen.method,
             "interaction": interaction_name(seen.interaction),
@@ -81,16 +83,16 @@ class AuditLog:
         """Write what waits, and end."""
         self._lines.close()
 
-    def _hashed(self, patient: str | None) -> str | None:
-        if patient is None or self._hash_key is None:
-            return patient
-        return "hmac:" + hmac.digest(self._hash_key, patient.encode("utf-8", "replace"), hashlib.sha256).hex()
 
-    def _hashed_user(self, user: str | None) -> str | None:
-        """A user who is a patient is named by that patient's id."""
-        if user is None or not user.startswith("Patient/"):
-            return user
-        return f"Patient/{self._hashed(user.removeprefix('Patient/'))}"
+def _hashed(key: bytes, patient: str) -> str:
+    return "hmac:" + hmac.digest(key, patient.encode("utf-8", "replace"), "sha256").hex()
+
+
+def _hidden_user(user: str | None, hashed: Callable[[str], str]) -> str | None:
+    """A user who is a patient is named by that patient's id."""
+    if user is None or not user.startswith("Patient/"):
+        return user
+    return f"Patient/{hashed(user.removeprefix('Patient/'))}"
 
 
 def _iso(moment: datetime) -> str:
