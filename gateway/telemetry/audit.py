@@ -1,7 +1,6 @@
 """The audit log: one line of JSON for every decision, with no token, no body, no id in a path, no value of a query."""
 
 import hmac
-import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -76,8 +75,8 @@ class AuditLog:
         try:
             return orjson.dumps(fields, option=_OPTIONS)
         except orjson.JSONEncodeError:
-            # A claim may hold half a surrogate pair, which is not UTF-8; escaped it can be written.
-            return json.dumps(fields, default=_iso).encode() + b"\n"
+            # A claim may hold half a surrogate pair, which strict readers of JSON refuse even escaped.
+            return orjson.dumps({name: _unicode(value) for name, value in fields.items()}, option=_OPTIONS)
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -95,5 +94,5 @@ def _hidden_user(user: str | None, hashed: Callable[[str], str]) -> str | None:
     return f"Patient/{hashed(user.removeprefix('Patient/'))}"
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _unicode(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -113,7 +113,7 @@ def test_the_patient_can_be_hidden_wherever_the_id_stands(path: Path) -> None:
     assert _line(log, patient=None, user=None)["patient"] is None
 
 
-@given(st.text(st.characters(), max_size=40))
+@given(st.text(st.characters(exclude_categories=()), max_size=40))
 def test_no_value_can_pose_as_another_line_or_keep_a_line_from_being_written(text: str) -> None:
     log = AuditLog(LineWriter(1, close_descriptor=False))
     told = _line(log, client_id=text, subject=text, request_id=text, user=text, patient=text)
@@ -122,11 +122,9 @@ def test_no_value_can_pose_as_another_line_or_keep_a_line_from_being_written(tex
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\r\n", "\u2028"])
-def test_what_is_not_unicode_is_written_escaped(path: Path, text: str) -> None:
+def test_what_is_not_unicode_is_written_all_the_same(path: Path, text: str) -> None:
     log = _log(path, hash_patient=True, hash_key=SecretStr("k"))
-    line = log.line(observation(client_id=text, patient=text))
-    assert line.count(b"\n") == 1
-    assert b"growth-chart" not in line
+    assert _line(log, client_id=text, patient=text)["client_id"] == text.encode("utf-8", "replace").decode()
 
 
 def test_lines_arrive_whole_and_in_order(log: AuditLog, path: Path) -> None:
