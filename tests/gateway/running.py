@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import uvicorn
 from gateway.app import Gateway
 from gateway.keys.development import development_key, mint, public_jwks
 from gateway.settings.model import Settings
+from gateway.web.answer import Message, Receive, Scope, Send
 from gateway.web.witness import Record
 from tests.servers.process import free_port
 
@@ -73,33 +74,92 @@ class Running:
 @contextlib.asynccontextmanager
 async def running_gateway(upstream: str, folder: Path, **settings: Any) -> AsyncIterator[Running]:
     """A gateway in front of `upstream` until the block ends. `settings` are laid over the least configuration."""
+    async with running_gateways({"": upstream}, folder, **settings) as gateways:
+        yield gateways[""]
+
+
+@contextlib.asynccontextmanager
+async def running_gateways(
+    upstreams: Mapping[str, str], folder: Path, **settings: Any
+) -> AsyncIterator[dict[str, Running]]:
+    """A gateway in front of each upstream, all on one port: each has the upstream's name in front of its path."""
     port = free_port()
-    base_url = f"http://127.0.0.1:{port}/fhir"
+    root = f"http://127.0.0.1:{port}"
     key_file, jwks_file = folder / "key.json", folder / "jwks.json"
     jwks_file.write_text(json.dumps(public_jwks(development_key(key_file))), encoding="ascii")
-    given = {
-        "public_base_url": base_url,
-        "development": True,
-        "upstream": {"base_url": upstream, **settings.pop("upstream", {})},
-        "issuers": [{"issuer": ISSUER, "audiences": [base_url], "jwks_file": str(jwks_file)}],
-        **settings,
-    }
-    seen = Seen()
-    gateway = Gateway(Settings.model_validate(given), seen)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            gateway, port=port, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2
-        )
+    async with contextlib.AsyncExitStack() as until_the_end:
+        client = await until_the_end.enter_async_context(httpx2.AsyncClient(timeout=30, trust_env=False))
+        front, running = _Front(), {}
+        for name, upstream in upstreams.items():
+            base_url = f"{root}/{name}/fhir" if name else f"{root}/fhir"
+            running[name] = one = Running(base_url, client, Seen(), key_file)
+            gateway = Gateway(_settings(base_url, upstream, jwks_file, settings), one.seen)
+            front.gateways[name.encode() or b"fhir"] = gateway
+            await until_the_end.enter_async_context(_alive(gateway))
+        await until_the_end.enter_async_context(_served(front, port))
+        yield running
+    for name, one in running.items():
+        assert not one.seen.faults, f"the gateway {name} answered with an error of its own"
+
+
+def _settings(base_url: str, upstream: str, jwks_file: Path, settings: Mapping[str, Any]) -> Settings:
+    return Settings.model_validate(
+        {
+            "public_base_url": base_url,
+            "development": True,
+            "issuers": [{"issuer": ISSUER, "audiences": [base_url], "jwks_file": str(jwks_file)}],
+            **settings,
+            "upstream": {"base_url": upstream, **settings.get("upstream", {})},
+        }
     )
+
+
+class _Front:
+    """Hands each request to the gateway that the first name in its path belongs to."""
+
+    def __init__(self) -> None:
+        self.gateways: dict[bytes, Gateway] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = scope["raw_path"].lstrip(b"/").partition(b"/")[0]
+        gateway = self.gateways.get(first) or next(iter(self.gateways.values()))
+        await gateway(scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def _alive(gateway: Gateway) -> AsyncIterator[None]:
+    """The gateway between its start and its end, by the ASGI lifespan protocol."""
+    told: asyncio.Queue[Message] = asyncio.Queue()
+    answers: asyncio.Queue[Message] = asyncio.Queue()
+    living = asyncio.create_task(gateway({"type": "lifespan", "state": {}}, told.get, answers.put))
+    for word in ("startup", "shutdown"):
+        await told.put({"type": f"lifespan.{word}"})
+        answer = await answers.get()
+        assert answer["type"] == f"lifespan.{word}.complete", answer
+        if word == "startup":
+            yield
+    await living
+
+
+@contextlib.asynccontextmanager
+async def _served(application: _Front, port: int) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        application,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:
             await asyncio.sleep(0.01)
             if serving.done():
                 serving.result()
-        async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
-            yield Running(base_url, client, seen, key_file)
+        yield
     finally:
         server.should_exit = True
         await serving
-    assert not seen.faults, "the gateway answered with an error of its own"
