@@ -260,12 +260,14 @@ scopes = st.builds(
 )
 
 
+@strategies.steady
 @given(scopes, scopes)
 def test_covers_never_claims_too_much(wide: ResourceScope, narrow: ResourceScope) -> None:
     if covers(wide, narrow):
         assert permitted((narrow,)) <= permitted((wide,))
 
 
+@strategies.steady
 @given(scopes, scopes, scopes)
 def test_covers_is_reflexive_and_transitive(one: ResourceScope, two: ResourceScope, three: ResourceScope) -> None:
     assert covers(one, one)
@@ -273,6 +275,7 @@ def test_covers_is_reflexive_and_transitive(one: ResourceScope, two: ResourceSco
         assert covers(one, three)
 
 
+@strategies.steady
 @given(scopes, scopes)
 def test_an_intersection_is_exactly_what_both_permit(one: ResourceScope, other: ResourceScope) -> None:
     both = intersect(one, other)
@@ -283,6 +286,7 @@ def test_an_intersection_is_exactly_what_both_permit(one: ResourceScope, other: 
         assert parse_scope(unparse_scope(both)) == both
 
 
+@strategies.steady
 @given(st.lists(scopes, max_size=4), st.lists(scopes, max_size=4))
 def test_what_is_left_of_several_is_exactly_what_both_sides_permit(
     granted: list[ResourceScope], allowed: list[ResourceScope]
@@ -290,6 +294,7 @@ def test_what_is_left_of_several_is_exactly_what_both_sides_permit(
     assert permitted(intersect_scopes(granted, allowed)) == permitted(granted) & permitted(allowed)
 
 
+@strategies.steady
 @given(st.lists(scopes, max_size=5).map(tuple))
 def test_the_shortest_form_keeps_the_meaning_and_is_its_own_shortest_form(several: tuple[ResourceScope, ...]) -> None:
     short = normalise(several)
@@ -299,6 +304,7 @@ def test_the_shortest_form_keeps_the_meaning_and_is_its_own_shortest_form(severa
     assert parse_scopes(unparse(short)).scopes == short
 
 
+@strategies.steady
 @given(strategies.resource_scopes, strategies.resource_scopes)
 def test_no_scope_that_can_be_written_breaks_the_algebra(one: ResourceScope, other: ResourceScope) -> None:
     assert covers(one, one)

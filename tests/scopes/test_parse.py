@@ -194,6 +194,7 @@ def test_a_string_over_the_caps_grants_nothing_at_all(text: str) -> None:
         parse_scopes(text)
 
 
+@strategies.steady
 @given(st.text())
 def test_parsing_is_total(text: str) -> None:
     try:
@@ -203,6 +204,7 @@ def test_parsing_is_total(text: str) -> None:
     assert parse_scope(unparse_scope(scope)) == scope
 
 
+@strategies.steady
 @given(st.text())
 def test_parsing_a_string_is_total_and_loses_no_word(text: str) -> None:
     parsed = parse_scopes(text)
@@ -211,6 +213,7 @@ def test_parsing_a_string_is_total_and_loses_no_word(text: str) -> None:
     assert {error.text for error in parsed.refused} <= set(words)
 
 
+@strategies.steady
 @given(strategies.scopes)
 def test_what_is_written_is_read_back_as_the_same_value(scope: Scope) -> None:
     text = unparse_scope(scope)
@@ -218,11 +221,13 @@ def test_what_is_written_is_read_back_as_the_same_value(scope: Scope) -> None:
     assert parse_scope(text) == scope
 
 
+@strategies.steady
 @given(st.lists(strategies.scopes, max_size=6, unique=True).map(tuple))
 def test_a_string_that_is_written_is_read_back_as_the_same_scopes(several: tuple[Scope, ...]) -> None:
     assert parse_scopes(unparse(several)) == ParsedScopes(several, ())
 
 
+@strategies.steady
 @given(strategies.scopes.map(unparse_scope), st.data())
 def test_a_wrong_character_anywhere_is_never_cut_away(text: str, data: st.DataObject) -> None:
     """A quote can stand in no scope, so that with one in it nothing may be left (SC-2, enforcement.md 8)."""

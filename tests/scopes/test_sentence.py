@@ -47,6 +47,7 @@ def test_a_scope_as_a_sentence(text: str, expected: str) -> None:
     assert sentence(parse_scope(text)) == expected
 
 
+@strategies.steady
 @given(strategies.scopes)
 def test_every_scope_has_one_sentence_that_shows_all_its_characters(scope: Scope) -> None:
     said = sentence(scope)
