@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ class Effort:
     seconds: float
     quiet: float
     attempts: int
+    patience: float
 
 
 def install_peers() -> Path:
@@ -82,6 +84,7 @@ def _rounds(scenario: Scenario, bench: Bench, ours: Side, peer: Side, effort: Ef
     rounds: list[Round] = []
     clean = 0
     while clean < effort.rounds and len(rounds) < effort.attempts:
+        bench.wait_for_quiet(effort.quiet, effort.patience)
         one = bench.round(ours, peer)
         rounds.append(one)
         disturbed = one.foreign_cores > effort.quiet
@@ -111,6 +114,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--calibrate", action="store_true", help="the peers among themselves, without the gateway")
     parser.add_argument("--rounds", type=int, help="undisturbed rounds for each row (5)")
     parser.add_argument("--quiet", type=float, default=0.15, help="cores that others may use in a round (0.15)")
+    parser.add_argument("--patience", type=float, default=10, help="seconds to wait for others before a round (10)")
     parser.add_argument("--output", type=Path, help="where to write the JSON (whole runs: bench/results/latest.json)")
     parser.add_argument("--profile", metavar="NAME", help="no table, but where the gateway spends its time in this row")
     arguments = parser.parse_args()
@@ -118,6 +122,11 @@ def parse_arguments() -> argparse.Namespace:
         if name.partition(":")[0] not in NAMES:
             parser.error(f"there is no row named {name}; there are {', '.join(NAMES)}")
     return arguments
+
+
+def _end(*_: object) -> None:
+    """Leave by an exception, so that every server that was started is stopped."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def main() -> int:
@@ -129,6 +138,7 @@ def main() -> int:
     except (NotHere, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, _end)
     cores = choose_cores(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores.load})
     if not cores.apart:
@@ -146,7 +156,7 @@ def main() -> int:
 def _measure_all(arguments: argparse.Namespace, place: Place, cores: Cores, upstream: Upstream) -> int:
     wanted = arguments.rounds or (2 if arguments.quick else 5)
     attempts = wanted + (1 if arguments.quick else wanted)
-    effort = Effort(wanted, 1.0 if arguments.quick else 2.0, arguments.quiet, attempts)
+    effort = Effort(wanted, 1.0 if arguments.quick else 2.0, arguments.quiet, attempts, arguments.patience)
     rows: list[Row] = []
     memory: list[MemoryRow] = []
     failed = 0

@@ -18,6 +18,7 @@ from bench.scenarios import Load, Tokens
 from bench.servers import Place, Server, get
 
 CONNECTIONS = 16
+_GLANCE = 0.5
 
 
 class WrongAnswer(Exception):
@@ -105,6 +106,15 @@ class Bench:
         """A B B A."""
         first, second, third, fourth = (self.run(side) for side in (ours, peer, peer, ours))
         return Round(ours=(first, fourth), peer=(second, third))
+
+    def wait_for_quiet(self, quiet: float, patience: float) -> None:
+        """Wait until others use no more than `quiet` cores, at most `patience` seconds: it saves discarded rounds."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            before = (machine_seconds(), time.monotonic())
+            time.sleep(_GLANCE)
+            if (machine_seconds() - before[0]) / (time.monotonic() - before[1]) <= quiet:
+                return
 
     def warm(self, side: Side) -> None:
         """Let a server fill its caches and pools; with many tokens, until each has been seen once."""
