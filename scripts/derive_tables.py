@@ -105,17 +105,19 @@ def elements() -> dict[str, dict[str, Any]]:
     }
 
 
-def choices(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]:
-    """The choice elements on the way of some expression, by the path that it writes, to the types they can have.
+def ways(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, dict[str, Any]]:
+    """What is on the way of some expression, by the path that it writes: choice elements, and elements that repeat.
 
     The way leads through data types too: `ActivityDefinition.useContext.value` is a choice of UsageContext.
     """
     known = elements()
-    found: dict[str, list[str]] = {}
+    choices: dict[str, list[str]] = {}
+    repeating: dict[str, list[str]] = {}
     for base, by_name in parameters.items():
-        expressions = () if base == EVERY_TYPE else [expression for _, expression, _ in by_name.values()]
+        expressions = [expression for _, expression, _ in by_name.values() if expression]
         for path in (path for expression in expressions for path in paths(expression)):
-            place, written = base, base
+            # What every type has is looked up in one that has nothing else in common with others.
+            place, written = "Basic" if base == EVERY_TYPE else base, base
             for name, cast in path[1:]:
                 element = known.get(f"{place}.{name}")
                 if element is None:
@@ -123,9 +125,14 @@ def choices(parameters: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]
                 codes = [one["code"] for one in element.get("type", [])]
                 written = f"{written}.{name}"
                 if element["path"].endswith("[x]"):
-                    found[written] = [code[0].upper() + code[1:] for code in codes]
+                    choices[written] = [code[0].upper() + code[1:] for code in codes]
+                if element["max"] != "1":
+                    repeating.setdefault(base, []).append(written.removeprefix(f"{base}."))
                 place = cast or next_place(element, codes)
-    return dict(sorted(found.items()))
+    return {
+        "choices": dict(sorted(choices.items())),
+        "repeating": {base: sorted(set(found)) for base, found in sorted(repeating.items())},
+    }
 
 
 def paths(expression: str) -> Iterator[list[tuple[str, str]]]:
@@ -172,7 +179,7 @@ def derived() -> dict[Path, str]:
     parameters = search_parameters()
     return {
         TABLES / "search_parameters.json": lines(parameters),
-        TABLES / "choices.json": lines({"choices": choices(parameters)}),
+        TABLES / "elements.json": lines(ways(parameters)),
         TABLES / "compartments.json": lines(compartments()),
         ROOT / "gateway/scopes/resource_types.txt": "\n".join(sorted(structures())) + "\n",
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gateway.fhir.search_parameters import CHOICES
+from gateway.fhir.search_parameters import CHOICES, repeats
 
 _Values = list[Any]
 _Step = Callable[[_Values], _Values]
@@ -49,6 +49,14 @@ class Compiled:
     elements: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One step down a path: the JSON members that hold the element, and whether it may repeat."""
+
+    names: tuple[str, ...]
+    repeats: bool
+
+
 @lru_cache(maxsize=4096)
 def compile_expression(expression: str, resource_type: str) -> Compiled:
     """The closure for an expression of `resource_type`. Raises `UnsupportedExpressionError`."""
@@ -81,7 +89,7 @@ def _compile_branch(branch: str, resource_type: str) -> tuple[_Reader, tuple[str
     if root != ("name", resource_type) or not rest or rest[0][0] != "name":
         raise UnsupportedExpressionError(branch)
     path = resource_type
-    levels: list[tuple[str, ...]] = []
+    levels: list[_Level] = []
     steps: list[_Step] = []
     for position, (kind, argument) in enumerate(rest):
         if kind == "as":
@@ -90,12 +98,12 @@ def _compile_branch(branch: str, resource_type: str) -> tuple[_Reader, tuple[str
             path = f"{path}.{argument}"
             after = rest[position + 1] if position + 1 < len(rest) else ("", "")
             names = _member_names(path, argument, after[1] if after[0] == "as" else None)
-            levels.append(names)
+            levels.append(_Level(names, repeats(resource_type, path.removeprefix(f"{resource_type}."))))
             if len(levels) > 1:
-                steps.append(_get(names))
+                steps.append(_get(levels[-1]))
         else:
             steps.append(_filter(kind, argument, branch))
-    return _reader(levels[0], tuple(steps)), levels[0]
+    return _reader(levels[0], tuple(steps)), levels[0].names
 
 
 def _steps(branch: str) -> list[tuple[str, str]]:
@@ -132,14 +140,15 @@ def _member_names(path: str, name: str, cast: str | None) -> tuple[str, ...]:
     return (name + suffix,) if suffix in types else (name,)
 
 
-def _reader(names: tuple[str, ...], steps: tuple[_Step, ...]) -> _Reader:
+def _reader(level: _Level, steps: tuple[_Step, ...]) -> _Reader:
     """The closure that reads the first level of a resource, then goes on by `steps`."""
+    names, listed = level.names, _listed if level.repeats else _single
     only = names[0] if len(names) == 1 else None
 
     def first(resource: Mapping[str, Any]) -> _Values:
         if only is not None:
-            return _listed(resource.get(only))
-        return [value for name in names for value in _listed(resource.get(name))]
+            return listed(resource.get(only))
+        return [value for name in names for value in listed(resource.get(name))]
 
     if not steps:
         return first
@@ -164,7 +173,17 @@ def _listed(value: Any) -> _Values:
     return [one for one in value if one is not None] if None in value else value
 
 
-def _get(names: tuple[str, ...]) -> _Step:
+def _single(value: Any) -> _Values:
+    """What an element holds that cannot repeat: a list there has no meaning, so it has no values.
+
+    Else a record with two subjects would belong to both (leak_26).
+    """
+    return [] if value is None or isinstance(value, list) else [value]
+
+
+def _get(level: _Level) -> _Step:
+    names, listed = level.names, _listed if level.repeats else _single
+
     def get(values: _Values) -> _Values:
         found: _Values = []
         for value in values:
@@ -172,7 +191,7 @@ def _get(names: tuple[str, ...]) -> _Step:
                 for name in names:
                     inner = value.get(name)
                     if inner is not None:
-                        found += _listed(inner)
+                        found += listed(inner)
         return found
 
     return get

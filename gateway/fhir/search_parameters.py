@@ -43,10 +43,13 @@ COMMON_PARAMETERS = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_secu
 
 _TABLES = Path(__file__).parent / "tables"
 _PARAMETERS = json.loads((_TABLES / "search_parameters.json").read_text(encoding="utf-8"))
-_CHOICES = json.loads((_TABLES / "choices.json").read_text(encoding="utf-8"))["choices"]
+_ELEMENTS = json.loads((_TABLES / "elements.json").read_text(encoding="utf-8"))
 
 # Path of a choice element as expressions write it, without `[x]`, to the type suffixes it can have.
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType({path: tuple(types) for path, types in _CHOICES.items()})
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {path: tuple(types) for path, types in _ELEMENTS["choices"].items()}
+)
+_REPEATING = {name: frozenset(paths) for name, paths in _ELEMENTS["repeating"].items()}
 
 
 @lru_cache(maxsize=256)
@@ -67,6 +70,11 @@ def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
             for name, (kind, expression, targets) in rows.items()
         }
     )
+
+
+def repeats(resource_type: str, path: str) -> bool:
+    """Whether an element on the way of an expression may stand more than once; `path` is below the type."""
+    return path in _REPEATING.get(resource_type, ()) or path in _REPEATING["Resource"]
 
 
 def aliases(resource_type: str, name: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ PUBLIC = "https://gw.example"
 UPSTREAM = "https://gw.example/fhir"
 BASES = (PUBLIC, UPSTREAM)
 EXTRA = {"Device": ("patient",), "Task": ("patient",)}
+FOCUS = {"Observation": ("focus",)}
 A, B = {"reference": "Patient/A"}, {"reference": "Patient/B"}
 DOCTOR = {"reference": "Practitioner/P"}
 
@@ -112,6 +113,9 @@ def test_a_resource_belongs_to_the_patients(
         pytest.param({"reference": "Patient/A", "identifier": {"value": "x"}}, {"A"}, id="with an identifier too"),
         pytest.param({"reference": "Patient/" + "a" * 64}, {"a" * 64}, id="the longest id"),
         pytest.param({"reference": "Patient/" + "a" * 65}, set(), id="an id too long"),
+        pytest.param(
+            {"reference": f"{UPSTREAM}/Patient/{'a' * 64}/_history/{'v' * 64}"}, {"a" * 64}, id="the longest reference"
+        ),
         pytest.param({"reference": "Patient/A", "type": "Group"}, set(), id="a type that contradicts"),
         pytest.param({"reference": "Patient/A", "type": {}}, set(), id="a type of an odd shape"),
         pytest.param({"reference": "https://other.example/fhir/Patient/A"}, set(), id="another server"),
@@ -130,13 +134,18 @@ def test_a_resource_belongs_to_the_patients(
         pytest.param({"reference": None}, set(), id="null"),
         pytest.param({"reference": ["Patient/A"]}, set(), id="a list for a reference"),
         pytest.param("Patient/A", set(), id="a string for a Reference"),
-        pytest.param([A, B], {"A", "B"}, id="several where one was meant: all are told"),
         pytest.param([[A]], set(), id="a list in a list"),
     ],
 )
 def test_a_reference_counts_when_it_is(reference: Any, ids: set[str]) -> None:
     assert owners("Observation", subject=reference) == ids
-    assert owners("Observation", performer=reference) == ids
+    assert owners("Observation", performer=[reference]) == ids
+
+
+def test_all_of_several_are_told_where_several_may_stand_and_none_where_one_was_meant() -> None:
+    """Else a record with two subjects would be shown to both (leak_26)."""
+    assert owners("Observation", performer=[A, B]) == {"A", "B"}
+    assert owners("Observation", subject=[A, B]) == set()
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,20 @@ def test_the_other_compartments_work_alike(
     compartment_type: str, resource_type: str, members: dict[str, Any], ids: set[str]
 ) -> None:
     assert owners(resource_type, compartment_type, **members) == ids
+
+
+def test_what_an_operator_adds_counts_beside_whom_the_record_is_about() -> None:
+    members = {"subject": B, "focus": [A], "performer": [{"reference": "Patient/C"}]}
+    for subject_only, ids in ((True, {"A", "B"}), (False, {"A", "B", "C"})):
+        membership = compile_membership("Patient", "Observation", subject_only=subject_only, extra=FOCUS)
+        assert membership is not None
+        assert membership.references(members) == ids
+
+
+def test_a_base_that_ends_like_a_type_makes_no_patient_of_a_group() -> None:
+    membership = compile_membership("Patient", "Observation", bases=(PUBLIC, f"{PUBLIC}/Patient"))
+    assert membership is not None
+    assert membership.references({"subject": {"reference": f"{PUBLIC}/Patient/Group/A"}}) == set()
 
 
 PLAIN = st.text(alphabet="AZaz09-./_#?:\n", max_size=20)

@@ -1,7 +1,7 @@
 """Resources grown from search-parameter expressions, so that every branch of each expression has something to find.
 
 Where an element leads, and which types a choice has, is taken from fhirpathpy's model of R4, not from the tables that
-are under test.
+are under test. Which elements repeat it does not know, so that comes from our table.
 """
 
 import random
@@ -9,6 +9,8 @@ import re
 from typing import Any
 
 from fhirpathpy.models import models
+
+from gateway.fhir.search_parameters import repeats
 
 _MODEL = models["r4"]
 _PIECE = re.compile(r"[A-Za-z]+\((?:[^()]|\(\))*\)|[A-Za-z]+|\[\d+\]")
@@ -45,12 +47,14 @@ def grow(expression: str, resource_type: str, seed: int) -> dict[str, Any]:
     for branch in expression.split(" | "):
         root, *pieces = _PIECE.findall(_CAST.sub(r"\1.as(\2)", branch))
         assert root == resource_type, branch
-        _plant(resource, resource_type, pieces, chance)
+        _plant(resource, resource_type, pieces, chance, f"{resource_type}.")
     return resource
 
 
-def _plant(node: dict[str, Any], place: str, pieces: list[str], chance: random.Random) -> None:
+def _plant(node: dict[str, Any], place: str, pieces: list[str], chance: random.Random, written: str) -> None:
+    """`written` is the path as the expression writes it, up to the element that is planted."""
     name, *rest = pieces
+    resource_type, _, above = written.partition(".")
     path = f"{place}.{name}"
     path = _MODEL["pathsDefinedElsewhere"].get(path, path)
     types = _MODEL["choiceTypePaths"].get(path, [])
@@ -64,11 +68,13 @@ def _plant(node: dict[str, Any], place: str, pieces: list[str], chance: random.R
         conditions += re.findall(r"where\((\w+)='([^']*)'\)", rest.pop(0))
     below = kind or _MODEL["path2Type"].get(path, "")
     below = path if below in {"", "BackboneElement", "Element"} else below
-    found = [_value(below, rest, conditions, chance) for _ in range(chance.choice((1, 1, 2, 3)))]
-    node[name + kind] = found if len(found) > 1 or chance.random() < 0.5 else found[0]
+    many = repeats(resource_type, above + name)
+    count = chance.choice((1, 1, 2, 3)) if many else 1
+    found = [_value(below, rest, conditions, chance, f"{written}{name}.") for _ in range(count)]
+    node[name + kind] = found if many else found[0]
 
 
-def _value(place: str, rest: list[str], conditions: list[tuple[str, str]], chance: random.Random) -> Any:
+def _value(place: str, rest: list[str], conditions: list[tuple[str, str]], chance: random.Random, written: str) -> Any:
     if not rest:
         leaf = chance.choice(_LEAVES)
         if not conditions:
@@ -76,7 +82,7 @@ def _value(place: str, rest: list[str], conditions: list[tuple[str, str]], chanc
         value: dict[str, Any] = dict(leaf) if isinstance(leaf, dict) else {"value": leaf}
     else:
         value = {"id": f"n{chance.randrange(10)}"}
-        _plant(value, place, rest, chance)
+        _plant(value, place, rest, chance, written)
     for field, wanted in conditions:
         value[field] = wanted if chance.random() < 0.7 else "something-else"
     return value

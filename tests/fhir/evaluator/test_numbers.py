@@ -79,7 +79,7 @@ MG = {"value": 5.4, "unit": "mg", "system": UCUM, "code": "mg"}
         pytest.param("ge5", {**MG, "comparator": ">"}, False, id="a stored comparator makes it no number"),
         pytest.param("5.4", {"unit": "mg"}, False, id="no value"),
         pytest.param("5.4", {**MG, "value": "5.4"}, False, id="a value that is a string"),
-        pytest.param("5.4", [MG], True, id="a list where one was meant"),
+        pytest.param("5.4", [MG], False, id="a list where one was meant"),
         pytest.param("5.4", 5.4, False, id="a bare number"),
     ],
 )

@@ -37,7 +37,7 @@ from tests.fhir.evaluator.judging import PUBLIC, UPSTREAM, matches
         pytest.param({"display": "Patient/A"}, False, id="by display alone"),
         pytest.param({"reference": ["Patient/A"]}, False, id="a reference that is a list"),
         pytest.param("Patient/A", False, id="a string"),
-        pytest.param([{"reference": "Group/G"}, {"reference": "Patient/A"}], True, id="one of several"),
+        pytest.param([{"reference": "Group/G"}, {"reference": "Patient/A"}], False, id="a list where one was meant"),
         pytest.param(None, False, id="null"),
     ],
 )

@@ -112,6 +112,12 @@ def test_a_choice_element_has_its_types(path: str, types: set[str]) -> None:
     assert types <= set(CHOICES[path])
 
 
+def test_a_null_among_values_is_none_of_them() -> None:
+    given = compile_expression("Patient.name.given", "Patient").values
+    assert given({"name": [None, {"given": [None, "Maria"]}, {"given": None}]}) == ["Maria"]
+    assert compile_expression("Patient.name", "Patient").values({"name": [None]}) == []
+
+
 @pytest.mark.parametrize(
     "expression",
     [
