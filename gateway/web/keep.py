@@ -18,7 +18,7 @@ from gateway.policy.decision import (
     Relay,
     Send,
 )
-from gateway.policy.judge import Judgement, Targets, Verdict, judge_bundle, judge_resource, outcome_entry
+from gateway.policy.judge import Targets, Verdict, judge_bundle, judge_resource, outcome_entry
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, Refused, fhir_answer
@@ -26,10 +26,7 @@ from gateway.web.binary import keep_binary, relay
 from gateway.web.conditions import unchanged
 from gateway.web.fetch import Fetched, FhirServer
 from gateway.web.metadata import Metadata
-from gateway.web.reading import Asked, Reader
-
-# A page of Provenances asks for at most this many targets that are not on the page itself.
-MAX_TARGETS = 20
+from gateway.web.reading import MAX_TARGETS, Asked, Reader
 
 
 class Keeper:
@@ -89,7 +86,7 @@ class Keeper:
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
         fetched = await self._server.fetch(send, asked.request_id)
         members, judgement = judge_resource(fetched.body, keep)
-        if not await self._holds(judgement, asked):
+        if not await self._reader.holds(judgement, asked):
             raise Refused(Reason.OUT_OF_REACH)
         return self._verified(write_resource(members), fetched, asked)
 
@@ -100,14 +97,6 @@ class Keeper:
         answer = fhir_answer(self._rewriter.rewrite(body), headers=fetched.validators)
         answer.kept = 1
         return answer
-
-    async def _holds(self, judgement: Judgement, asked: Asked) -> bool:
-        if not isinstance(judgement, Targets):
-            return judgement
-        for target in judgement.references[:MAX_TARGETS]:
-            if await self._reader.may_see(target, asked):
-                return True
-        return False
 
     async def _bundle(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
         fetched = await self._server.fetch(allow.send, asked.request_id)

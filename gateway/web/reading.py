@@ -8,11 +8,14 @@ from gateway.fhir.resource import MalformedResourceError
 from gateway.policy.access import Access
 from gateway.policy.decision import KeepResource, Send
 from gateway.policy.grant import Grant
-from gateway.policy.judge import judge_resource
+from gateway.policy.judge import Judgement, Targets, judge_resource
 from gateway.policy.permission import Permission
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
+
+# A Provenance, or a page of them, asks for at most this many targets.
+MAX_TARGETS = 20
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -36,21 +39,33 @@ class Reader:
         self._server = server
 
     async def may_read(self, reference: Reference, asked: Asked) -> bool:
-        """Whether the token could read it by id."""
-        return await self._is_permitted(asked.grant.read(reference.resource_type), reference, asked)
+        """Whether the token could read it by id; a Provenance by its targets as well (enforcement.md 8)."""
+        judgement = await self._judge(asked.grant.read(reference.resource_type), reference, asked)
+        return await self.holds(judgement, asked)
 
     async def may_see(self, reference: Reference, asked: Asked) -> bool:
-        """Whether the token could read it by id or find it by a search."""
-        return await self._is_permitted(asked.grant.visible(reference.resource_type), reference, asked)
+        """Whether the token could read it by id or find it by a search.
 
-    async def _is_permitted(self, permission: Permission, reference: Reference, asked: Asked) -> bool:
-        """A Provenance that hangs on yet another resource is not followed: it does not count."""
+        A Provenance that hangs on yet another resource is not followed: it does not count.
+        """
+        return await self._judge(asked.grant.visible(reference.resource_type), reference, asked) is True
+
+    async def holds(self, judgement: Judgement, asked: Asked) -> bool:
+        """Whether what was judged may be shown, where need be because one of the targets may be seen."""
+        if not isinstance(judgement, Targets):
+            return judgement
+        for target in judgement.references[:MAX_TARGETS]:
+            if await self.may_see(target, asked):
+                return True
+        return False
+
+    async def _judge(self, permission: Permission, reference: Reference, asked: Asked) -> Judgement:
         if not permission:
             return False
         plain = Reference(reference.resource_type, reference.id)
         try:
             fetched = await self._server.fetch(Send(f"/{plain}"), asked.request_id)
-            return judge_resource(fetched.body, KeepResource(permission, plain, asked.grant))[1] is True
+            return judge_resource(fetched.body, KeepResource(permission, plain, asked.grant))[1]
         except MalformedResourceError:
             return False
         except Refused as refused:
