@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.fhir.expression import Compiled, compile_expression
-from gateway.fhir.reference import parse_reference
+from gateway.fhir.reference import ID, parse_reference
 from gateway.fhir.search_parameters import SearchParameter, SearchType, parameters_of
 
 _TABLE: Mapping[str, Mapping[str, list[str]]] = MappingProxyType(
@@ -26,6 +26,10 @@ _OWNERS = {
     "RelatedPerson": ("participant", "performer", "author", "informant", "source"),
 }
 
+# Stands for an owner that cannot be told: two in a list where one was meant, a literal that its own type contradicts.
+# It is no id, so it grants nothing; but it is somebody other than those in reach, so no stranger hides in an odd shape.
+NOBODY = "?"
+
 # An id, `/_history/` and a version id.
 _LONGEST_REST = 64 + 10 + 64
 
@@ -35,7 +39,8 @@ class Membership:
     """What makes a resource of one type a member.
 
     `references` gives the ids of every compartment that it belongs to, from its members in `elements`; it never
-    raises. Only literal references to this server count: one by identifier or display alone proves nothing.
+    raises. Only literal references to this server count: one by identifier or display alone proves nothing, and what
+    has an odd shape is `NOBODY`'s.
     """
 
     elements: frozenset[str]
@@ -142,7 +147,7 @@ def _about(
 
 def _own_id(resource: Mapping[str, Any]) -> set[str]:
     own = resource.get("id")
-    return {own} if isinstance(own, str) else set()
+    return {own} if isinstance(own, str) and ID.fullmatch(own) else {NOBODY}
 
 
 def _references(
@@ -156,14 +161,15 @@ def _references(
     def references(resource: Mapping[str, Any]) -> set[str]:
         found: set[str] = set()
         for value in values(resource):
-            text = value.get("reference") if isinstance(value, dict) else None
-            if not isinstance(text, str) or not text.startswith(beginnings) or len(text) > longest:
+            text = value.get("reference") if isinstance(value, dict) else value
+            if text is None:
                 continue
-            declared = value.get("type")
-            if declared is None or declared == compartment_type:
+            if text is value or not isinstance(text, str):
+                found.add(NOBODY)
+            elif text.startswith(beginnings) and len(text) <= longest:
                 member = _member_id(text, compartment_type, bases)
                 if member is not None:
-                    found.add(member)
+                    found.add(member if value.get("type") in (None, compartment_type) else NOBODY)
         return found
 
     return references

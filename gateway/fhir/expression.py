@@ -40,9 +40,9 @@ class UnsupportedExpressionError(Exception):
 class Compiled:
     """A compiled expression.
 
-    `values` takes a resource as parsed from JSON, or just its members in `elements`, and never raises: what has an odd
-    shape has no values. They may be the resource's own list, so they are not to be changed. `elements` are the
-    top-level members that it looks at.
+    `values` takes a resource as parsed from JSON, or just its members in `elements`, and never raises. A list among
+    the values is one that stands where a single value was meant: it has no meaning. The values may be the resource's
+    own list, so they are not to be changed. `elements` are the top-level members that it looks at.
     """
 
     values: Callable[[Mapping[str, Any]], list[Any]]
@@ -174,11 +174,11 @@ def _listed(value: Any) -> _Values:
 
 
 def _single(value: Any) -> _Values:
-    """What an element holds that cannot repeat: a list there has no meaning, so it has no values.
+    """What an element holds that cannot repeat. A list there stays one value, of a shape that nothing matches.
 
     Else a record with two subjects would belong to both (leak_26).
     """
-    return [] if value is None or isinstance(value, list) else [value]
+    return [] if value is None else [value]
 
 
 def _get(level: _Level) -> _Step:
@@ -192,6 +192,8 @@ def _get(level: _Level) -> _Step:
                     inner = value.get(name)
                     if inner is not None:
                         found += listed(inner)
+            elif isinstance(value, list):
+                found.append(value)
         return found
 
     return get

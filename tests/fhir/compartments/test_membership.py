@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fhir.compartments import compile_membership, membership_parameters
+from gateway.fhir.compartments import NOBODY, compile_membership, membership_parameters
 from gateway.fhir.expression import compile_expression
-from gateway.fhir.reference import parse_reference
+from gateway.fhir.reference import ID, parse_reference
 from gateway.fhir.search_parameters import parameters_of
 from gateway.scopes.resource_types import RESOURCE_TYPES
 from tests.fhir.evaluator.growing import grow
@@ -45,7 +45,7 @@ def owners(
             {"A"},
             id="a link to another patient is not followed",
         ),
-        pytest.param("Patient", {}, set(), set(), id="a patient without id"),
+        pytest.param("Patient", {}, {NOBODY}, {NOBODY}, id="a patient without id"),
         pytest.param("Observation", {"subject": A}, {"A"}, {"A"}, id="an observation about A"),
         pytest.param(
             "Observation", {"subject": B, "performer": [DOCTOR, A]}, {"A", "B"}, {"B"}, id="about B, performed by A"
@@ -116,8 +116,8 @@ def test_a_resource_belongs_to_the_patients(
         pytest.param(
             {"reference": f"{UPSTREAM}/Patient/{'a' * 64}/_history/{'v' * 64}"}, {"a" * 64}, id="the longest reference"
         ),
-        pytest.param({"reference": "Patient/A", "type": "Group"}, set(), id="a type that contradicts"),
-        pytest.param({"reference": "Patient/A", "type": {}}, set(), id="a type of an odd shape"),
+        pytest.param({"reference": "Patient/A", "type": "Group"}, {NOBODY}, id="a type that contradicts"),
+        pytest.param({"reference": "Patient/A", "type": {}}, {NOBODY}, id="a type of an odd shape"),
         pytest.param({"reference": "https://other.example/fhir/Patient/A"}, set(), id="another server"),
         pytest.param({"reference": f"{UPSTREAM}.evil.example/Patient/A"}, set(), id="a host that begins alike"),
         pytest.param({"reference": "Patient/.."}, set(), id="a path upwards"),
@@ -132,9 +132,9 @@ def test_a_resource_belongs_to_the_patients(
         pytest.param({"identifier": {"value": "A"}, "type": "Patient"}, set(), id="an identifier alone"),
         pytest.param({"display": "Patient/A"}, set(), id="a display alone"),
         pytest.param({"reference": None}, set(), id="null"),
-        pytest.param({"reference": ["Patient/A"]}, set(), id="a list for a reference"),
-        pytest.param("Patient/A", set(), id="a string for a Reference"),
-        pytest.param([[A]], set(), id="a list in a list"),
+        pytest.param({"reference": ["Patient/A"]}, {NOBODY}, id="a list for a reference"),
+        pytest.param("Patient/A", {NOBODY}, id="a string for a Reference"),
+        pytest.param([[A]], {NOBODY}, id="a list in a list"),
     ],
 )
 def test_a_reference_counts_when_it_is(reference: Any, ids: set[str]) -> None:
@@ -143,9 +143,16 @@ def test_a_reference_counts_when_it_is(reference: Any, ids: set[str]) -> None:
 
 
 def test_all_of_several_are_told_where_several_may_stand_and_none_where_one_was_meant() -> None:
-    """Else a record with two subjects would be shown to both (leak_26)."""
+    """Else a record with two subjects would be shown to both (leak_26), or hide a stranger from them (leak_20)."""
     assert owners("Observation", performer=[A, B]) == {"A", "B"}
-    assert owners("Observation", subject=[A, B]) == set()
+    assert owners("Observation", subject=[A, B]) == {NOBODY}
+    assert owners("Claim", payee=[{"party": B}]) == {NOBODY}
+    assert owners("Claim", patient=A, payee={"party": [B]}) == {"A", NOBODY}
+
+
+def test_nobody_has_no_id() -> None:
+    assert not ID.fullmatch(NOBODY)
+    assert owners("Patient", id=NOBODY) == owners("Patient", id=["A"]) == {NOBODY}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +218,7 @@ def test_the_membership_finds_what_its_parameters_find_in(resource_type: str) ->
         for seed in range(20):
             resource = grow(expression, resource_type, seed)
             values = [one for each in expressions for one in compile_expression(each, resource_type).values(resource)]
-            assert membership.references(resource) == {one for value in values for one in patients(value)}
+            assert membership.references(resource) - {NOBODY} == {one for value in values for one in patients(value)}
 
 
 def patients(value: Any) -> list[str]:
