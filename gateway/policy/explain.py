@@ -19,7 +19,7 @@ from gateway.policy.decision import (
     Relay,
 )
 from gateway.policy.grant import Grant
-from gateway.policy.permission import Member, Permission, Shared, Single, Unit
+from gateway.policy.permission import Member, Permission, Shared, Single, Unit, Vouched
 from gateway.policy.reach import Compartments, Everything, Nothing, Unknown
 from gateway.policy.reasons import ANSWERS
 from gateway.scopes.model import Letter
@@ -93,6 +93,8 @@ def _describe_extent(unit: Unit, resource_type: str) -> str:
             return f"{resource_type} in {_describe_reach(compartments)}"
         case Shared():
             return f"any {resource_type} by its id (shared type, no open search)"
+        case Vouched():
+            return f"a {resource_type} that something visible vouches for"
         case Single(reference):
             return f"the user's own resource {reference}"
     assert_never(unit.extent)

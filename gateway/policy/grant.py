@@ -5,7 +5,7 @@ from functools import cached_property
 
 from gateway.fhir.reference import Reference
 from gateway.policy.access import Access
-from gateway.policy.permission import Permission, Shared, Single, Unit, compile_unit, union
+from gateway.policy.permission import Permission, Shared, Single, Unit, Vouched, compile_unit, union
 from gateway.policy.reach import Compartments, Everything, Facts, Nothing, Unknown, reach_of
 from gateway.policy.reasons import Reason
 from gateway.policy.rules import Rules
@@ -72,7 +72,9 @@ class Grant:
             return self.search(resource_type)
         known = self._found.get(resource_type)
         if known is None:
-            units = tuple(unit for unit in self.search(resource_type).units if not isinstance(unit.extent, Shared))
+            units = tuple(
+                unit for unit in self.search(resource_type).units if not isinstance(unit.extent, Shared | Vouched)
+            )
             known = self._found[resource_type] = union(resource_type, units)
         return known
 

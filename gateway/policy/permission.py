@@ -43,7 +43,12 @@ class Single:
     reference: Reference
 
 
-Extent = Everything | Member | Shared | Single
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Binaries: each is shown only where something visible vouches for it, so that none passes by itself."""
+
+
+Extent = Everything | Member | Shared | Single | Vouched
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class Unit:
                 within = holds_no_stranger(resource.get("contained"), compartments, rules)
             case Single(reference):
                 within = resource.get("id") == reference.id and not resource.get("contained")
+            case Vouched():
+                within = False
             case _:
                 assert_never(self.extent)
         return within and all(criterion.matches(resource) for criterion in self.criteria)
@@ -87,7 +94,7 @@ class Unit:
 
 def _extent_elements(extent: Extent) -> frozenset[str]:
     match extent:
-        case Everything():
+        case Everything() | Vouched():
             return frozenset()
         case Member(membership=membership):
             return membership.elements | {"contained"}
@@ -141,7 +148,7 @@ def compile_unit(
     """
     pairs = scope.constraints
     named = [pair for pair in pairs if pair.name == "_type"]
-    if any(resource_type not in pair.value.split(",") for pair in named):
+    if any(pair.modifier is not None or resource_type not in pair.value.split(",") for pair in named):
         return None
     try:
         criteria = tuple(
@@ -152,7 +159,10 @@ def compile_unit(
     except UnsupportedCriterionError:
         return None
     extent = _extent(resource_type, reach, rules)
-    return None if extent is None else Unit(extent, criteria, scope)
+    if extent is None or (isinstance(extent, Vouched) and criteria):
+        # Whatever vouches for a Binary says nothing of a constraint on the Binary itself.
+        return None
+    return Unit(extent, criteria, scope)
 
 
 def _extent(resource_type: str, reach: Everything | Compartments, rules: Rules) -> Extent | None:
@@ -161,6 +171,8 @@ def _extent(resource_type: str, reach: Everything | Compartments, rules: Rules) 
     membership = membership_of(reach.compartment_type, resource_type, rules)
     if membership is not None:
         return Member(reach, membership, rules)
+    if resource_type == "Binary":
+        return Vouched()
     return Shared(reach, rules) if resource_type in rules.shared_types else None
 
 

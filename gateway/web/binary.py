@@ -1,5 +1,6 @@
 """Bodies that are streamed: what an unlimited token reads, and a Binary once something readable vouches for it."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable
 
 from gateway.fhir.bundle import read_bundle
@@ -17,7 +18,9 @@ from gateway.web.fetch import FhirServer, Head, read_head, refuse
 from gateway.web.reading import Asked, Reader
 
 _FHIR_JSON = b"application/fhir+json"
-_PASSED_ON = frozenset({b"content-type", b"content-length", b"content-disposition"})
+_LENGTH = re.compile(rb"\d{1,15}")
+# A type of the tree that browsers and viewers know, and no parameter but a charset: a header is no place for more.
+_MEDIA_TYPE = re.compile(rb"[a-z]{1,20}/[a-z0-9.+\-]{1,100}(;\s*charset=\"?[A-Za-z0-9\-]{1,20}\"?)?")
 # What a Binary holds is somebody else's document: it must not run as a page of ours.
 _AS_A_DOCUMENT: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -27,10 +30,17 @@ _AS_A_DOCUMENT: tuple[Header, ...] = (
 
 def streamed(response: Response, head: Head) -> Answer:
     """The answer that passes the upstream's body on piece by piece, in constant memory (performance.md rule 7)."""
-    headers = [(name, value) for name, value in response.headers if name in _PASSED_ON]
+    headers = [(name, value) for name, value in response.headers if _may_pass(name, value)]
     answer = Answer(200, Reason.PERMITTED, _pieces(response), [*headers, *head.validators, *_AS_A_DOCUMENT])
     answer.kept = 1
     return answer
+
+
+def _may_pass(name: bytes, value: bytes) -> bool:
+    """`Content-Disposition` stays behind: its file name is text of the server's own."""
+    if name == b"content-type":
+        return _MEDIA_TYPE.fullmatch(value) is not None
+    return name == b"content-length" and _LENGTH.fullmatch(value) is not None
 
 
 async def _pieces(response: Response) -> AsyncIterator[bytes]:

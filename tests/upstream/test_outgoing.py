@@ -37,7 +37,10 @@ REFUSED = [
     pytest.param(Request(b"GET", b"/", ((b"x", b"a\r"),)), id="a carriage return in a value"),
     pytest.param(Request(b"GET", b"/", ((b"x", b"a\0b"),)), id="a NUL in a value"),
     pytest.param(Request(b"GET", b"/", ((b"authorization", b"Bearer client"),)), id="a header that is ours"),
-    *(pytest.param(Request(b"GET", b"/", ((name, b"x"),)), id=f"{name.decode()} from a caller") for name in sorted(RESERVED)),
+    *(
+        pytest.param(Request(b"GET", b"/", ((name, b"x"),)), id=f"{name.decode()} from a caller")
+        for name in sorted(RESERVED)
+    ),
 ]
 
 

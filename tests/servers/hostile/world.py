@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from tests.servers.people import B_MARKER, MARKER_SYSTEM, PATIENT_A, Resource
@@ -55,7 +56,8 @@ def owned(kind: str, logical_id: str, owner: Any, marker: str) -> Resource:
             return {**resource, "recorded": "2026-01-01T09:00:00Z", "target": [owner], "agent": [{"who": owner}]}
         case "Binary":
             del resource["text"]
-            return {**resource, "contentType": "text/plain", "securityContext": owner, "data": "U0VDUkVULU9GLUI="}
+            data = base64.b64encode(marker.encode()).decode()
+            return {**resource, "contentType": "text/plain", "securityContext": owner, "data": data}
         case "Observation":
             return {**resource, "status": "final", "code": {"text": marker}, "subject": owner}
         case _:
