@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from gateway.fhir.bundle import Bundle, Entry, EntryRequest, EntryResponse, Search
 from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
 from gateway.fhir.reference import Reference, parse_reference
@@ -29,6 +31,7 @@ from gateway.policy.permission import Member, Permission, holds_no_stranger
 # They carry other resources whole, so that each of those is judged by itself (leak_20).
 _CARRIERS = frozenset({"Bundle", "Parameters"})
 _UNREADABLE = "unreadable"
+_NO_BYTES = msgspec.Raw()
 _MATCH, _INCLUDE, _OUTCOME = Search("match"), Search("include"), Search("outcome")
 _REMEMBERED = 2048
 _LONGEST_KEY = 1024
@@ -60,7 +63,8 @@ def judge(members: Members, permission: Permission, grant: Grant) -> Judgement:
         return _judge_closely(members, permission, grant)
     # Entries of one answer repeat the members that decide (the same subject, the same category), so most of them are
     # judged by a look-up. Its key is every byte that the check would look at.
-    key = tuple([bytes(members[name]) if name in members else b"" for name in permission.deciding])
+    raw = members.get
+    key = tuple([bytes(raw(name, _NO_BYTES)) for name in permission.deciding])
     known = permission.remembered.get(key)
     if known is None:
         known = permission.permits(pick(members, permission.elements))
@@ -173,33 +177,33 @@ def judge_bundle(bundle: Bundle, keep: KeepMatches | KeepVersions) -> Verdict:
 
 def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
     members = entry.resource
-    mode = entry.search.mode if entry.search is not None else None
-    if members is None:
-        verdict.drop(_UNREADABLE)
-        return
-    if mode == "outcome" or is_outcome(members):
-        # Its text may quote what it should not (leak_28); what we left out is told in an outcome of our own.
-        return
-    address = address_in(members)
-    if address is None:
-        verdict.drop(_UNREADABLE)
+    address = address_in(members) if members is not None else None
+    if members is None or address is None:
+        if members is None or not is_outcome(members):
+            verdict.drop(_UNREADABLE)
         return
     resource_type, resource_id = address
-    permission: Permission | None = None
-    if mode != "include":
-        permission = keep.match if keep.match is not None else keep.grant.find(resource_type)
-        if permission.resource_type != resource_type:
-            permission = None
+    mode = entry.search.mode if entry.search is not None else None
+    if mode == "outcome" or resource_type == "OperationOutcome":
+        # Its text may quote what it should not (leak_28); what we left out is told in an outcome of our own.
+        return
+    grant, permission = keep.grant, keep.match
     if permission is None:
-        permission, entry.search = keep.grant.visible(resource_type), _INCLUDE
+        permission = grant.find(resource_type)
+    if mode == "include" or permission.resource_type != resource_type:
+        permission, entry.search = grant.visible(resource_type), _INCLUDE
     elif keep.ids is not None and resource_id not in keep.ids:
         verdict.drop(resource_type)
         return
     else:
         entry.search = _MATCH
-    entry.fullUrl = f"{keep.grant.rules.public_base}/{resource_type}/{resource_id}"
+    judgement = judge(members, permission, grant)
+    if judgement is False:
+        verdict.drop(resource_type)
+        return
+    entry.fullUrl = f"{grant.rules.public_base}/{resource_type}/{resource_id}"
     entry.request = entry.response = None
-    verdict.judged(entry, judge(members, permission, keep.grant), resource_type)
+    verdict.judged(entry, judgement, resource_type)
 
 
 def _judge_version(entry: Entry, keep: KeepVersions, verdict: Verdict) -> None:

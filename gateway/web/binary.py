@@ -18,6 +18,7 @@ from gateway.web.fetch import FhirServer, Head, read_head, refuse
 from gateway.web.reading import Asked, Reader
 
 _FHIR_JSON = b"application/fhir+json"
+_MOST_DOCUMENTS = 200
 _LENGTH = re.compile(rb"\d{1,15}")
 # A type of the tree that browsers and viewers know, and no parameter but a charset: a header is no place for more.
 _MEDIA_TYPE = re.compile(rb"[a-z]{1,20}/[a-z0-9.+\-]{1,100}(;\s*charset=\"?[A-Za-z0-9\-]{1,20}\"?)?")
@@ -105,16 +106,31 @@ async def _is_vouched_for(
 
 
 async def _a_document_points_at(reference: Reference, asked: Asked, server: FhirServer) -> bool:
-    """Whether the token finds a DocumentReference whose attachment is this Binary."""
+    """Whether the token finds a DocumentReference whose attachment is this Binary.
+
+    Many servers cannot search by `location`: then the documents that the token finds are looked through, up to
+    `_MOST_DOCUMENTS` of them.
+    """
     bases = asked.grant.rules.bases
     places = ",".join([str(reference), *(f"{base}/{reference}" for base in bases)])
-    search = TypeSearch("DocumentReference", Query(filters=(Filter(Key((Hop("location"),)), places),)))
-    decision = decide(search, asked.grant)
+    by_place = Query(filters=(Filter(Key((Hop("location"),)), places),))
+    if "location" not in asked.grant.rules.unsupported_parameters.get("DocumentReference", ()):
+        try:
+            return await _one_attaches(by_place, reference, asked, server)
+        except Refused as refused:
+            if refused.deny.reason is not Reason.UPSTREAM_REJECTED:
+                raise
+    return await _one_attaches(Query(count=_MOST_DOCUMENTS), reference, asked, server)
+
+
+async def _one_attaches(query: Query, reference: Reference, asked: Asked, server: FhirServer) -> bool:
+    decision = decide(TypeSearch("DocumentReference", query), asked.grant)
     if not isinstance(decision, Allow) or not isinstance(decision.keep, KeepMatches):
         return False
     fetched = await server.fetch(decision.send, asked.request_id)
     verdict = judge_bundle(read_bundle(fetched.body), decision.keep)
     found = [entry.resource for entry in verdict.kept if entry is not None and entry.resource is not None]
+    bases = asked.grant.rules.bases
     return any(_attaches(members, reference, bases) for members in found if "content" in members)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from gateway.fhir.address import address_of
 from gateway.fhir.interaction import Capabilities, Interaction, Page
 from gateway.fhir.request import RequestError, parse_request
 from gateway.fhir.search_parameters import SearchType
@@ -20,7 +21,6 @@ from gateway.keys.refused import TokenRefused
 from gateway.policy.access import Access
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, Deny, Need, Send
-from gateway.policy.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import Sealer
 from gateway.web.answer import Answer, Receive, Refused, Scope, refusal, send_answer
@@ -98,7 +98,7 @@ class FhirProxy:
         # Unguessable across processes, countable within one: an id for every decision at the cost of a counter.
         self._process = secrets.token_hex(6)
         self._counter = itertools.count(1)
-        self._decisions: OrderedDict[_Key, tuple[Grant, Interaction, Allow]] = OrderedDict()
+        self._decisions: OrderedDict[_Key, tuple[Asked, Allow]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
@@ -155,15 +155,15 @@ class FhirProxy:
     def _remembered(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked] | None:
         """The decision on the very same question, if it is known: apps ask it again and again.
 
-        Parsing and deciding are pure functions of what stands in the key, so the answer is the same. The grant is held
-        beside its id, so that the id cannot be given to another one.
+        Parsing and deciding are pure functions of what stands in the key, so the answer is the same. The remembered
+        request holds the grant, so that its id cannot be given to another one.
         """
         grant = self._parts.grants.of(access)
         known = self._decisions.get((id(grant), incoming.path, incoming.query, incoming.accept))
         if known is None or not incoming.is_plain():
             return None
-        _, interaction, allow = known
-        return allow, Asked(interaction, grant, access, record.request_id, now, incoming.accept)
+        asked, allow = known
+        return allow, Asked(asked.interaction, asked.address, grant, access, record.request_id, now, incoming.accept)
 
     async def _decided(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked]:
         interaction = record.interaction = await self._interaction(incoming)
@@ -172,7 +172,7 @@ class FhirProxy:
         allow, asked = await self._decide(interaction, access, incoming.accept, record, now)
         if asked.grant is self._parts.grants.of(access) and incoming.is_plain():
             key = (id(asked.grant), incoming.path, incoming.query, incoming.accept)
-            self._decisions[key] = (asked.grant, interaction, allow)
+            self._decisions[key] = (asked, allow)
             if len(self._decisions) > _REMEMBERED_DECISIONS:
                 self._decisions.popitem(last=False)
         return allow, asked
@@ -214,7 +214,8 @@ class FhirProxy:
         if isinstance(decision, Need):
             # A fact that was looked up and is still missing: the user reaches nothing.
             raise Refused(Reason.USER_REACH_UNKNOWN)
-        return decision, Asked(interaction, grant, access, record.request_id, now, accept)
+        address = address_of(interaction)
+        return decision, Asked(interaction, address, grant, access, record.request_id, now, accept)
 
     def _add_headers(self, answer: Answer, incoming: Incoming, record: Record) -> None:
         cors, origin = self._parts.cors, incoming.headers.get(b"origin")

@@ -2,7 +2,6 @@
 
 from typing import assert_never
 
-from gateway.fhir.address import address_of
 from gateway.fhir.bundle import Bundle, read_bundle, write_bundle
 from gateway.fhir.interaction import Conditions, Read
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
@@ -143,7 +142,7 @@ class Keeper:
 
     def _links(self, bundle: Bundle, asked: Asked) -> list[tuple[str, str]]:
         """Our own `self`, and every paging link sealed for this grant (leak_07)."""
-        path, query = address_of(asked.interaction)
+        path, query = asked.address
         links = [("self", f"{self._public_base}{path}{'?' + query if query else ''}")]
         expires_at = int(asked.now) + self._page_lifetime
         for link in bundle.link:

@@ -21,10 +21,11 @@ MAX_TARGETS = 20
 class Asked(msgspec.Struct, frozen=True, gc=False):
     """One request on its way: what it asks, under which grant, and when (`now`: seconds since the epoch).
 
-    `accept` is the client's own Accept header, used for Binary alone.
+    `accept` is the client's own Accept header, used for Binary alone. `address` is the canonical path and query.
     """
 
     interaction: Interaction
+    address: tuple[str, str]
     grant: Grant
     access: Access
     request_id: bytes
