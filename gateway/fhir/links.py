@@ -1,6 +1,7 @@
 """Addresses inside an answer: which paging links can be followed, and upstream addresses turned into public ones."""
 
 import re
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 # Paging relations of a searchset or history (R4 Bundle.link, RFC 5005); any other link stays behind.
@@ -49,6 +50,8 @@ class AddressRewriter:
         self._upstream = upstream_base.encode()
         self._public = public_base.encode()
         base = re.escape(self._upstream)
+        # What is held back of a piece: an address with the name of its member must fit in, and some space around it.
+        self._overlap = len(self._upstream) + 64
         self._pattern = re.compile(rb'("reference"\s*:\s*"|"url"\s*:\s*"(?=' + base + rb"/Binary/))" + base + rb"(?=/)")
 
     def rewrite(self, body: bytes) -> bytes:
@@ -56,3 +59,26 @@ class AddressRewriter:
         if self._upstream not in body or self._upstream == self._public:
             return body
         return self._pattern.sub(lambda match: match[1] + self._public, body)
+
+    async def rewrite_pieces(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same for a body that comes in pieces, in constant memory: an address may lie across two of them."""
+        held = b""
+        async for piece in pieces:
+            held += piece
+            done, held = self._settled(held)
+            if done:
+                yield done
+        yield self.rewrite(held)
+
+    def _settled(self, body: bytes) -> tuple[bytes, bytes]:
+        """What is settled whatever follows, rewritten, and the rest as it came."""
+        end = max(0, len(body) - self._overlap)
+        done, at = [], 0
+        for match in self._pattern.finditer(body):
+            if match.start() >= end:
+                break
+            done += [body[at : match.start()], match[1], self._public]
+            at = match.end()
+        end = max(end, at)
+        done.append(body[at:end])
+        return b"".join(done), body[end:]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 from gateway.fhir.bundle import read_bundle
 from gateway.fhir.interaction import TypeSearch
+from gateway.fhir.links import AddressRewriter
 from gateway.fhir.query import Filter, Hop, Key, Query
 from gateway.fhir.reference import Reference, parse_reference
 from gateway.fhir.resource import Members, address_in, decode_member, open_resource
@@ -29,10 +30,17 @@ _AS_A_DOCUMENT: tuple[Header, ...] = (
 )
 
 
-def streamed(response: Response, head: Head) -> Answer:
-    """The answer that passes the upstream's body on piece by piece, in constant memory (performance.md rule 7)."""
+def streamed(response: Response, head: Head, rewriter: AddressRewriter) -> Answer:
+    """The answer that passes the upstream's body on piece by piece, in constant memory (performance.md rule 7).
+
+    In JSON the upstream's addresses become ours (enforcement.md 5), and so the length may change.
+    """
     headers = [(name, value) for name, value in response.headers if _may_pass(name, value)]
-    answer = Answer(200, Reason.PERMITTED, _pieces(response), [*headers, *head.validators, *_AS_A_DOCUMENT])
+    pieces = _pieces(response)
+    if head.json:
+        headers = [header for header in headers if header[0] != b"content-length"]
+        pieces = rewriter.rewrite_pieces(pieces)
+    answer = Answer(200, Reason.PERMITTED, pieces, [*headers, *head.validators, *_AS_A_DOCUMENT])
     answer.kept = 1
     return answer
 
@@ -52,16 +60,20 @@ async def _pieces(response: Response) -> AsyncIterator[bytes]:
         await response.aclose()
 
 
-async def relay(server: FhirServer, send: Send, asked: Asked, accept: bytes = _FHIR_JSON) -> Answer:
+async def relay(
+    server: FhirServer, send: Send, asked: Asked, rewriter: AddressRewriter, accept: bytes = _FHIR_JSON
+) -> Answer:
     """What a token that sees everything reads: nothing to judge, so nothing is held back."""
     response = await server.open(send, asked.request_id, accept)
     head = read_head(response)
     if not head.readable:
         await refuse(response)
-    return streamed(response, head)
+    return streamed(response, head, rewriter)
 
 
-async def keep_binary(server: FhirServer, send: Send, reference: Reference, asked: Asked, reader: Reader) -> Answer:
+async def keep_binary(
+    server: FhirServer, send: Send, reference: Reference, asked: Asked, reader: Reader, rewriter: AddressRewriter
+) -> Answer:
     """A Binary, if its security context or a document that points at it may be seen (enforcement.md 2).
 
     A raw answer that carries `X-Security-Context` (R4 Binary, 2.36.4) is decided on its head alone and streamed; else
@@ -76,12 +88,12 @@ async def keep_binary(server: FhirServer, send: Send, reference: Reference, aske
     if named is not None and not head.json:
         context = parse_reference(named.decode("latin-1"), bases)
         if context is not None and await _settled(reader.may_see(context, asked), response):
-            return streamed(response, head)
+            return streamed(response, head, rewriter)
     await response.aclose()
     members = open_resource((await server.fetch(send, asked.request_id)).body)
     if not await _is_vouched_for(members, reference, asked, server, reader):
         raise Refused(Reason.OUT_OF_REACH)
-    return await relay(server, send, asked, asked.accept)
+    return await relay(server, send, asked, rewriter, asked.accept)
 
 
 async def _settled(question: Awaitable[bool], response: Response) -> bool:

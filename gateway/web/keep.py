@@ -62,7 +62,7 @@ class Keeper:
                 case Relay():
                     return await self._relay(allow.send, asked)
                 case KeepBinary():
-                    return await keep_binary(self._server, allow.send, keep.reference, asked, self._reader)
+                    return await self._binary(allow.send, keep, asked)
                 case KeepCapabilities():
                     return await self.capabilities(asked.request_id, asked.now)
                 case KeepResource():
@@ -77,10 +77,13 @@ class Keeper:
         """`/metadata`, which needs no grant. `now` is in seconds since the epoch. Raises `Refused`."""
         return await self._metadata.answer(request_id, now)
 
+    async def _binary(self, send: Send, keep: KeepBinary, asked: Asked) -> Answer:
+        return await keep_binary(self._server, send, keep.reference, asked, self._reader, self._rewriter)
+
     async def _relay(self, send: Send, asked: Asked) -> Answer:
         if isinstance(asked.interaction, Read) and asked.interaction.resource_type == "Binary":
-            return await relay(self._server, send, asked, asked.accept)
-        return await relay(self._server, send, asked)
+            return await relay(self._server, send, asked, self._rewriter, asked.accept)
+        return await relay(self._server, send, asked, self._rewriter)
 
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
         fetched = await self._server.fetch(send, asked.request_id)

@@ -1,0 +1,53 @@
+"""One server at a time for the whole run, and in front of it a gateway for each way of configuring reach."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.gateway.running import running_gateway
+from tests.servers.load import load
+from tests.servers.process import NotAvailable
+from tests.upstreams.asking import Front
+from tests.upstreams.stored import additions
+from tests.upstreams.upstream import UPSTREAMS, Upstream
+
+# The ways that an operator can draw the reach (enforcement.md 2).
+REACHES: dict[str, dict[str, Any]] = {
+    "full": {},
+    "subject": {"membership": "subject"},
+    "practice": {"practitioner_reach": "compartment"},
+    "panel": {
+        "practitioner_reach": "panel",
+        "panel": [{"resource_type": "CareTeam", "parameter": "participant", "patient_element": "subject"}],
+    },
+}
+
+
+@pytest.fixture(scope="session", params=UPSTREAMS)
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[Upstream, str]]:
+    """A server and its base URL. pytest goes through the servers one after the other, so that one runs at a time."""
+    upstream: Upstream = request.param
+    try:
+        server = upstream.start()
+    except NotAvailable as missing:
+        pytest.skip(str(missing))
+    with server:
+        load(server.base_url, [additions()])
+        yield upstream, server.base_url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(running: tuple[Upstream, str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    """The gateways in front of the server; each has read its CapabilityStatement."""
+    upstream, base_url = running
+    async with contextlib.AsyncExitStack() as until_the_end:
+        gateways = {}
+        for reach, compartments in REACHES.items():
+            folder = tmp_path_factory.mktemp(reach)
+            starting = running_gateway(base_url, folder, compartments=compartments)
+            gateways[reach] = await until_the_end.enter_async_context(starting)
+            assert (await gateways[reach].ask("/metadata", None)).status_code == 200
+        yield Front(upstream, base_url, gateways)

@@ -1,0 +1,186 @@
+"""What is searched and what is found: one table for every server."""
+
+from dataclasses import dataclass, replace
+
+from tests.servers.people import OBSERVATION_CATEGORY, SHARED_MARKER
+from tests.upstreams.asking import A, Grant
+from tests.upstreams.stored import (
+    Where,
+    about,
+    by_practitioner,
+    categorised,
+    coded,
+    named,
+    nothing,
+    of_type,
+)
+from tests.upstreams.upstream import Feature
+
+A_ALONE = replace(A, reach="subject", marks=(*A.marks, SHARED_MARKER))
+OBSERVATIONS_ALONE = Grant("patient/Observation.rs")
+LABS = Grant(f"patient/Observation.rs?category={OBSERVATION_CATEGORY}|laboratory patient/Patient.rs")
+
+A_OBSERVATIONS = of_type("Observation", about("pat-a"))
+A_LABS = of_type("Observation", about("pat-a"), categorised(f"{OBSERVATION_CATEGORY}|laboratory"))
+A_HIMSELF = of_type("Patient", about("pat-a"))
+SMOKING = named("Observation/pat-a-smoking")
+IN_THE_ENCOUNTER = of_type(
+    "Observation", lambda one: one.get("encounter", {}).get("reference") == "Encounter/pat-a-encounter-1"
+)
+BY_THE_DOCTOR = of_type("Observation", about("pat-a"), by_practitioner("practitioner-1"))
+HEIGHT = of_type("Observation", about("pat-a"), coded("8302-2"))
+BOTH_PROVENANCES = named("Provenance/pat-a-provenance", "Provenance/provenance-of-two")
+MRN = "urn:smart-fhir-gateway:identifier|mrn-"
+
+
+INCLUDE, CHAIN, HAS = (Feature.INCLUDE,), (Feature.CHAIN,), (Feature.HAS,)
+BARE, PAGES = (Feature.BARE_ID,), (Feature.PAGES,)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search and what is found: matches and includes. `needs` is what a server may lack."""
+
+    sentence: str
+    path: str
+    matches: Where
+    includes: Where = nothing
+    grant: Grant = A
+    needs: tuple[Feature, ...] = ()
+    form: str | None = None
+    left_out: bool = False
+
+
+def _whole_chart(resource_type: str) -> Search:
+    needs = (Feature.CARE_TEAMS,) if resource_type in {"CareTeam", "List"} else ()
+    matches = of_type(resource_type, about("pat-a"))
+    return Search(f"every {resource_type} of the patient", f"/{resource_type}", matches, needs=needs)
+
+
+CHART = (
+    *("Patient", "Observation", "Condition", "Encounter", "MedicationRequest", "DiagnosticReport", "DocumentReference"),
+    *("Immunization", "Coverage", "RelatedPerson", "Task", "Device", "CareTeam", "Appointment", "List", "Group"),
+)
+
+SEARCHES = (
+    *map(_whole_chart, CHART),
+    Search("under subject, what takes part is out", "/Observation", A_OBSERVATIONS, grant=A_ALONE),
+    Search("the patient's own name for it", "/Observation?patient=pat-a", A_OBSERVATIONS, needs=BARE),
+    Search("the same as a reference", "/Observation?patient=Patient/pat-a", A_OBSERVATIONS),
+    Search("by subject", "/Observation?subject=Patient/pat-a", A_OBSERVATIONS),
+    Search("by subject and its type", "/Observation?subject:Patient=pat-a", A_OBSERVATIONS, needs=BARE),
+    Search("another patient", "/Observation?patient=pat-b", nothing),
+    Search("another patient as subject", "/Observation?subject=Patient/pat-b", nothing),
+    Search("another patient as a typed subject", "/Observation?subject:Patient=pat-b", nothing),
+    Search("both patients, one or the other", "/Observation?patient=pat-a,pat-b", A_OBSERVATIONS, needs=BARE),
+    Search("both patients at once", "/Observation?patient=pat-a&patient=pat-b", nothing),
+    Search("a group of patients", "/Observation?subject=Group/group-1", nothing),
+    Search("anybody but the other", "/Observation?status:not=amended", A_OBSERVATIONS),
+    Search("by code", "/Observation?code=4548-4", of_type("Observation", about("pat-a"), coded("4548-4"))),
+    Search("by code, of both", "/Observation?code=4548-4&patient=pat-b", nothing),
+    Search("by category", f"/Observation?category={OBSERVATION_CATEGORY}|laboratory", A_LABS),
+    Search("by id", "/Observation?_id=pat-a-smoking", SMOKING),
+    Search("another's by id", "/Observation?_id=pat-b-smoking", nothing),
+    Search("two by id", "/Observation?_id=pat-a-smoking,pat-b-smoking", SMOKING),
+    Search("sorted", "/Observation?_sort=-date", A_OBSERVATIONS),
+    Search("in small pages", "/Observation?_count=3", A_OBSERVATIONS, needs=PAGES),
+    Search("the other patient", "/Patient?_id=pat-b", nothing),
+    Search("the other patient by identifier", f"/Patient?identifier={MRN}pat-b", nothing),
+    Search("the patient by identifier", f"/Patient?identifier={MRN}pat-a", A_HIMSELF),
+    Search("everybody by gender", "/Patient?gender=male,female", A_HIMSELF),
+    Search("an unrelated device", "/Device?_id=device-without-patient", nothing),
+    Search("a shared type by id", "/Practitioner?_id=practitioner-1", named("Practitioner/practitioner-1")),
+    # elements and summaries lose no entry
+    Search("a few elements", "/Observation?_elements=status", A_OBSERVATIONS),
+    Search("narrative alone", "/Observation?_summary=text", A_OBSERVATIONS),
+    Search("without narrative", "/Observation?_summary=data", A_OBSERVATIONS),
+    Search("a few elements under a constraint", "/Observation?_elements=status", A_LABS, grant=LABS),
+    # compartments
+    Search("the compartment", "/Patient/pat-a/Observation", A_OBSERVATIONS),
+    Search("the compartment, with criteria", "/Patient/pat-a/Observation?code=8302-2", HEIGHT),
+    Search("the patient in the compartment", "/Patient/pat-a/Patient", A_HIMSELF),
+    Search("another compartment", "/Patient/pat-b/Observation", nothing),
+    Search("another patient in the compartment", "/Patient/pat-b/Patient", nothing),
+    Search("an encounter's compartment", "/Encounter/pat-a-encounter-1/Observation", IN_THE_ENCOUNTER),
+    Search("another's encounter", "/Encounter/pat-b-encounter-1/Observation", nothing),
+    Search("a practitioner's compartment", "/Practitioner/practitioner-1/Observation", BY_THE_DOCTOR),
+    # forms
+    Search("a form", "/Observation/_search", A_LABS, form=f"category={OBSERVATION_CATEGORY}|laboratory"),
+    Search("an empty form", "/Observation/_search", A_OBSERVATIONS, form=""),
+    Search("a form against the query", "/Observation/_search?patient=pat-a", nothing, form="patient=pat-b"),
+    Search("a form in a compartment", "/Patient/pat-a/Observation/_search", HEIGHT, form="code=8302-2"),
+    # includes
+    Search(
+        "its subject", "/Observation?_id=pat-a-smoking&_include=Observation:subject", SMOKING, A_HIMSELF, needs=INCLUDE
+    ),
+    Search(
+        "its performer, a shared type",
+        "/Observation?_id=pat-a-smoking&_include=Observation:performer",
+        SMOKING,
+        named("Practitioner/practitioner-1"),
+        needs=INCLUDE,
+    ),
+    Search(
+        "those in an appointment of two",
+        "/Appointment?_id=appointment-of-two&_include=Appointment:actor",
+        named("Appointment/appointment-of-two"),
+        A_HIMSELF,
+        needs=INCLUDE,
+    ),
+    Search(
+        "all that points at the patient",
+        "/Patient?_revinclude=Observation:subject",
+        A_HIMSELF,
+        A_OBSERVATIONS,
+        needs=INCLUDE,
+    ),
+    Search(
+        "another's record in which the patient takes part",
+        "/Patient?_revinclude=Observation:performer",
+        A_HIMSELF,
+        named("Observation/pat-b-by-pat-a"),
+        needs=INCLUDE,
+    ),
+    Search(
+        "the same under subject", "/Patient?_revinclude=Observation:performer", A_HIMSELF, grant=A_ALONE, needs=INCLUDE
+    ),
+    Search(
+        "a provenance, by its target",
+        "/Observation?_id=pat-a-smoking&_revinclude=Provenance:target",
+        SMOKING,
+        BOTH_PROVENANCES,
+        needs=INCLUDE,
+    ),
+    Search(
+        "an include that no scope names",
+        "/Observation?_id=pat-a-smoking&_include=Observation:subject",
+        SMOKING,
+        grant=OBSERVATIONS_ALONE,
+        left_out=True,
+    ),
+    Search(
+        "an include against a constraint",
+        "/Patient?_revinclude=Observation:subject",
+        A_HIMSELF,
+        A_LABS,
+        grant=LABS,
+        needs=INCLUDE,
+    ),
+    Search("a provenance searched by its target", "/Provenance?target=Observation/pat-a-smoking", BOTH_PROVENANCES),
+    Search(
+        "a provenance of another's target",
+        "/Provenance?target=Observation/pat-b-smoking",
+        named("Provenance/provenance-of-two"),
+    ),
+    # links into what the reach holds
+    Search("a chain to the patient", f"/Observation?patient.identifier={MRN}pat-a", A_OBSERVATIONS, needs=CHAIN),
+    Search("a chain to the other", f"/Observation?patient.identifier={MRN}pat-b", nothing, needs=CHAIN),
+    Search("a typed chain", f"/Observation?subject:Patient.identifier={MRN}pat-a", A_OBSERVATIONS, needs=CHAIN),
+    Search("a reverse chain", "/Patient?_has:Observation:patient:code=4548-4", A_HIMSELF, needs=HAS),
+    Search(
+        "a reverse chain that only the other has",
+        "/Patient?_has:Observation:patient:_id=pat-b-smoking",
+        nothing,
+        needs=HAS,
+    ),
+)
