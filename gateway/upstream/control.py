@@ -63,16 +63,28 @@ class ControlClient:
         self._allowed = tuple(allowed)
         self._timeout = timeout
         self._max_bytes = max_bytes
-        # A kept connection is found by address, not by the name its certificate was checked for, so none is kept.
-        limits = httpx2.Limits(max_connections=32, max_keepalive_connections=0 if self._guarded else 8)
-        self._client = httpx2.AsyncClient(
-            verify=ssl_context or ssl.create_default_context(),
-            timeout=timeout,
-            limits=limits,
-            follow_redirects=False,
-            trust_env=False,
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "smart-fhir-gateway"},
-        )
+        self._ssl_context = ssl_context
+        self._made: httpx2.AsyncClient | None = None
+
+    @property
+    def _client(self) -> httpx2.AsyncClient:
+        """Made with the first request: the system's authorities alone take some megabytes, and files need none."""
+        if self._made is None:
+            # A kept connection is found by address, not by the name its certificate was checked for, so none is kept.
+            limits = httpx2.Limits(max_connections=32, max_keepalive_connections=0 if self._guarded else 8)
+            self._made = httpx2.AsyncClient(
+                verify=self._ssl_context or ssl.create_default_context(),
+                timeout=self._timeout,
+                limits=limits,
+                follow_redirects=False,
+                trust_env=False,
+                headers={
+                    "accept": "application/json",
+                    "accept-encoding": "identity",
+                    "user-agent": "smart-fhir-gateway",
+                },
+            )
+        return self._made
 
     async def get_document(self, url: str) -> Document:
         """GET. Raises `ControlError`; a status other than 2xx, redirects included, is an answer and not an error."""
@@ -84,7 +96,8 @@ class ControlClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     async def _fetch(
         self, method: str, url: str, form: Mapping[str, str] | None, auth: tuple[str, str] | None
