@@ -42,7 +42,7 @@ from gateway.web.answer import Receive, Refused, Scope, Send
 from gateway.web.bearer import BearerResolver, Trust
 from gateway.web.cors import Cors
 from gateway.web.discovery import SmartConfiguration, oauth_uris
-from gateway.web.fetch import FhirServer
+from gateway.web.fetch import CONSTANT_HEADERS, FhirServer
 from gateway.web.fhir import FhirProxy, Parts
 from gateway.web.grants import Grants
 from gateway.web.health import Health
@@ -50,6 +50,7 @@ from gateway.web.keep import Keeper
 from gateway.web.metadata import Metadata
 from gateway.web.reach import PanelSearch, UserCompartments
 from gateway.web.token_cache import TokenCache
+from gateway.web.trace import Trace
 from gateway.web.witness import Witness
 
 _log = structlog.get_logger(__name__)
@@ -231,7 +232,7 @@ class Gateway:
     async def _look(self) -> None:
         """Read the upstream's statement at start, so that the first requests already know it."""
         try:
-            await self._metadata.answer(b"start", time.time())
+            await self._metadata.answer(Trace(b"start"), time.time())
         except Refused as refused:
             _log.warning("the FHIR server does not answer yet", reason=refused.deny.reason.value)
 
@@ -265,7 +266,7 @@ def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:
         queue_timeout=pool.queue_timeout_seconds,
         idle_timeout=pool.idle_timeout_seconds,
         ssl_context=_ssl_context(settings.upstream),
-        constant_headers=constant_headers,
+        constant_headers=CONSTANT_HEADERS + constant_headers,
     )
 
 

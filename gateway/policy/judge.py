@@ -33,7 +33,8 @@ _CARRIERS = frozenset({"Bundle", "Parameters"})
 _UNREADABLE = "unreadable"
 _NO_BYTES = msgspec.Raw()
 _MATCH, _INCLUDE, _OUTCOME = Search("match"), Search("include"), Search("outcome")
-_REMEMBERED = 2048
+# A grant may be kept by the thousand, so each remembers little: the records of one page repeat a few owners.
+_REMEMBERED = 64
 _LONGEST_KEY = 1024
 _HISTORY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _STATUS = re.compile(r"[1-5]\d\d")

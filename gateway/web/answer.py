@@ -7,6 +7,7 @@ from typing import Any
 from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
 from gateway.policy.decision import Deny
 from gateway.policy.reasons import ANSWERS, Reason
+from gateway.upstream.exchange import UpstreamError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,13 +19,21 @@ FHIR_JSON = b"application/fhir+json;charset=utf-8"
 _FHIR_HEADERS: tuple[Header, ...] = ((b"content-type", FHIR_JSON), (b"x-content-type-options", b"nosniff"))
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A body that is passed on piece by piece; `close` gives up whatever of it is still to come."""
+
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Answer:
-    """An answer, and what telemetry says of it. `body` is an iterator only where bytes are streamed through."""
+    """An answer, and what telemetry says of it."""
 
     status: int
     reason: Reason
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | Streamed
     headers: list[Header] = field(default_factory=list)
     kept: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -92,8 +101,18 @@ async def send_answer(send: Send, answer: Answer, *, head: bool) -> None:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else body})
         return
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    if not head:
-        async for piece in body:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    await _stream(send, answer, body, head=head)
+
+
+async def _stream(send: Send, answer: Answer, body: Streamed, *, head: bool) -> None:
+    """Pass the body on. One that breaks off upstream breaks off here too: the server then closes the connection."""
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if not head:
+            async for piece in body.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except UpstreamError:
+        return
+    finally:
+        await body.close()

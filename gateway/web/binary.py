@@ -1,7 +1,7 @@
 """Bodies that are streamed: what an unlimited token reads, and a Binary once something readable vouches for it."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 
 from gateway.fhir.bundle import read_bundle
 from gateway.fhir.interaction import TypeSearch
@@ -14,7 +14,7 @@ from gateway.policy.decision import Allow, KeepMatches, Send
 from gateway.policy.judge import judge_bundle
 from gateway.policy.reasons import Reason
 from gateway.upstream.exchange import Response
-from gateway.web.answer import Answer, Header, Refused
+from gateway.web.answer import Answer, Header, Refused, Streamed
 from gateway.web.fetch import FhirServer, Head, read_head, refuse
 from gateway.web.reading import Asked, Reader
 
@@ -36,11 +36,13 @@ def streamed(response: Response, head: Head, rewriter: AddressRewriter) -> Answe
     In JSON the upstream's addresses become ours (enforcement.md 5), and so the length may change.
     """
     headers = [(name, value) for name, value in response.headers if _may_pass(name, value)]
-    pieces = _pieces(response)
+    pieces = response.stream()
     if head.json:
         headers = [header for header in headers if header[0] != b"content-length"]
         pieces = rewriter.rewrite_pieces(pieces)
-    answer = Answer(200, Reason.PERMITTED, pieces, [*headers, *head.validators, *_AS_A_DOCUMENT])
+    answer = Answer(
+        200, Reason.PERMITTED, Streamed(pieces, response.aclose), [*headers, *head.validators, *_AS_A_DOCUMENT]
+    )
     answer.kept = 1
     return answer
 
@@ -52,19 +54,11 @@ def _may_pass(name: bytes, value: bytes) -> bool:
     return name == b"content-length" and _LENGTH.fullmatch(value) is not None
 
 
-async def _pieces(response: Response) -> AsyncIterator[bytes]:
-    try:
-        async for piece in response.stream():
-            yield piece
-    finally:
-        await response.aclose()
-
-
 async def relay(
     server: FhirServer, send: Send, asked: Asked, rewriter: AddressRewriter, accept: bytes = _FHIR_JSON
 ) -> Answer:
     """What a token that sees everything reads: nothing to judge, so nothing is held back."""
-    response = await server.open(send, asked.request_id, accept)
+    response = await server.open(send, asked.trace, accept)
     head = read_head(response)
     if not head.readable:
         await refuse(response)
@@ -79,7 +73,7 @@ async def keep_binary(
     A raw answer that carries `X-Security-Context` (R4 Binary, 2.36.4) is decided on its head alone and streamed; else
     the resource is read first. Raises `Refused` (not found) where nothing vouches for it.
     """
-    response = await server.open(send, asked.request_id, asked.accept)
+    response = await server.open(send, asked.trace, asked.accept)
     head = read_head(response)
     if not head.readable:
         await refuse(response)
@@ -90,7 +84,7 @@ async def keep_binary(
         if context is not None and await _settled(reader.may_see(context, asked), response):
             return streamed(response, head, rewriter)
     await response.aclose()
-    members = open_resource((await server.fetch(send, asked.request_id)).body)
+    members = open_resource((await server.fetch(send, asked.trace)).body)
     if not await _is_vouched_for(members, reference, asked, server, reader):
         raise Refused(Reason.OUT_OF_REACH)
     return await relay(server, send, asked, rewriter, asked.accept)
@@ -139,7 +133,7 @@ async def _one_attaches(query: Query, reference: Reference, asked: Asked, server
     decision = decide(TypeSearch("DocumentReference", query), asked.grant)
     if not isinstance(decision, Allow) or not isinstance(decision.keep, KeepMatches):
         return False
-    fetched = await server.fetch(decision.send, asked.request_id)
+    fetched = await server.fetch(decision.send, asked.trace)
     verdict = judge_bundle(read_bundle(fetched.body), decision.keep)
     found = [entry.resource for entry in verdict.kept if entry is not None and entry.resource is not None]
     bases = asked.grant.rules.bases

@@ -1,6 +1,7 @@
 """One question to the FHIR server, and its answer as far as it may be believed."""
 
 import re
+import time
 from typing import NoReturn
 
 import msgspec
@@ -21,6 +22,7 @@ from gateway.upstream.exchange import (
     UpstreamError,
 )
 from gateway.web.answer import Header, Refused
+from gateway.web.trace import Trace
 
 _JSON_TYPE = re.compile(rb"(application/(fhir\+)?json|text/json)\s*(;.*)?", re.IGNORECASE)
 _ETAG = re.compile(rb'(W/)?"[\x21\x23-\x7e]{0,64}"')
@@ -29,7 +31,8 @@ _HTTP_DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:
 # Above this a search leaves as POST _search: request lines of 8 KB are refused by common servers.
 _LONGEST_QUERY = 4096
 
-_IDENTITY = (b"accept-encoding", b"identity")
+# For the pool: on every request, since a body that is encoded could not be verified without decoding it.
+CONSTANT_HEADERS: Headers = ((b"accept-encoding", b"identity"),)
 _FORM = (b"content-type", b"application/x-www-form-urlencoded")
 # A shared search cache answers one user's rows to another, and leniency drops our own narrowing (hapi.md B2, B4).
 _SEARCH_HEADERS: Headers = ((b"cache-control", b"no-cache"), (b"prefer", b"handling=strict"))
@@ -68,38 +71,46 @@ class FhirServer:
         self._base_path = base_path
         self._body_limit = body_limit
 
-    async def fetch(self, send: Send, request_id: bytes) -> Fetched:
+    async def fetch(self, send: Send, trace: Trace) -> Fetched:
         """The answer to `send`, read whole. Raises `Refused` for anything but a 200 in FHIR JSON."""
-        response = await self.open(send, request_id)
+        response = await self.open(send, trace)
         head = read_head(response)
         if not head.readable:
             await refuse(response)
         if not head.json:
             await response.aclose()
             raise Refused(Reason.UPSTREAM_MALFORMED)
-        return Fetched(await self.read(response), head.validators)
+        return Fetched(await self.read(response, trace), head.validators)
 
-    async def read(self, response: Response) -> bytes:
+    async def read(self, response: Response, trace: Trace) -> bytes:
         """The body, whole and UTF-8. Raises `Refused`."""
+        asked_at = time.perf_counter()
         try:
             body = await response.read(self._body_limit)
+        except UpstreamError as error:
+            raise Refused(_FAILURES[type(error)]) from error
+        finally:
+            trace.add(time.perf_counter() - asked_at)
+        try:
             check_text(body)
         except MalformedResourceError as error:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
-        except UpstreamError as error:
-            raise Refused(_FAILURES[type(error)]) from error
         return body
 
-    async def open(self, send: Send, request_id: bytes, accept: bytes = b"application/fhir+json") -> Response:
+    async def open(self, send: Send, trace: Trace, accept: bytes = b"application/fhir+json") -> Response:
         """The answer to `send` with its body still to come. Raises `Refused` where there is none."""
+        request = self._request(send, trace.request_id, accept)
+        asked_at = time.perf_counter()
         try:
-            return await self._exchange.send(self._request(send, request_id, accept))
+            return await self._exchange.send(request)
         except UpstreamError as error:
             raise Refused(_FAILURES[type(error)]) from error
+        finally:
+            trace.add(time.perf_counter() - asked_at)
 
     def _request(self, send: Send, request_id: bytes, accept: bytes) -> Request:
         path = self._base_path + send.path.encode()
-        common: Headers = ((b"accept", accept), _IDENTITY, (b"x-request-id", request_id))
+        common: Headers = ((b"accept", accept), (b"x-request-id", request_id))
         if send.search:
             common = (*common, *_SEARCH_HEADERS)
         query = send.query.encode()

@@ -30,6 +30,7 @@ from gateway.web.cors import ANY_ORIGIN, Cors
 from gateway.web.grants import Grants
 from gateway.web.keep import Keeper
 from gateway.web.reading import Asked
+from gateway.web.trace import Trace
 from gateway.web.witness import Record, Witness
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9\-._]{1,64}")
@@ -105,7 +106,7 @@ class FhirProxy:
         method, headers = scope["method"], _joined(scope["headers"])
         record = Record(method, f"{self._process}-{next(self._counter):x}", time.perf_counter())
         record.remote = scope["client"][0] if scope["client"] else None
-        record.request_id = _request_id(headers.get(b"x-request-id"), record.decision_id)
+        record.trace = Trace(_request_id(headers.get(b"x-request-id"), record.decision_id))
         incoming = Incoming(method, scope["raw_path"][self._base_length :], scope["query_string"], headers, receive)
         try:
             if method == "OPTIONS":
@@ -131,11 +132,7 @@ class FhirProxy:
             incoming, access, record, now
         )
         record.interaction = asked.interaction
-        record.sent_at = time.perf_counter()
-        try:
-            return await self._parts.keeper.answer(allow, asked)
-        finally:
-            record.answered_at = time.perf_counter()
+        return await self._parts.keeper.answer(allow, asked)
 
     async def _access(self, authorization: bytes | None, record: Record, now: float) -> Access:
         known = self._parts.resolver.resolve_cached(authorization, now)
@@ -163,7 +160,7 @@ class FhirProxy:
         if known is None or not incoming.is_plain():
             return None
         asked, allow = known
-        return allow, Asked(asked.interaction, asked.address, grant, access, record.request_id, now, incoming.accept)
+        return allow, Asked(asked.interaction, asked.address, grant, access, record.trace, now, incoming.accept)
 
     async def _decided(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked]:
         interaction = record.interaction = await self._interaction(incoming)
@@ -199,7 +196,7 @@ class FhirProxy:
         record.interaction = await self._interaction(incoming)
         if not isinstance(record.interaction, Capabilities):
             raise Refused(Reason.INTERACTION_NOT_SUPPORTED)
-        return await self._parts.keeper.capabilities(record.request_id, now)
+        return await self._parts.keeper.capabilities(record.trace, now)
 
     async def _decide(
         self, interaction: Interaction, access: Access, accept: bytes, record: Record, now: float
@@ -207,7 +204,7 @@ class FhirProxy:
         grant = self._parts.grants.of(access)
         decision = decide(interaction, grant)
         if isinstance(decision, Need):
-            grant = await self._parts.grants.informed(access, decision, record.request_id, now)
+            grant = await self._parts.grants.informed(access, decision, record.trace, now)
             decision = decide(interaction, grant)
         if isinstance(decision, Deny):
             raise Refused.because(decision)
@@ -215,11 +212,11 @@ class FhirProxy:
             # A fact that was looked up and is still missing: the user reaches nothing.
             raise Refused(Reason.USER_REACH_UNKNOWN)
         address = address_of(interaction)
-        return decision, Asked(interaction, address, grant, access, record.request_id, now, accept)
+        return decision, Asked(interaction, address, grant, access, record.trace, now, accept)
 
     def _add_headers(self, answer: Answer, incoming: Incoming, record: Record) -> None:
         cors, origin = self._parts.cors, incoming.headers.get(b"origin")
-        answer.headers.append((b"x-request-id", record.request_id))
+        answer.headers.append((b"x-request-id", record.trace.request_id))
         answer.headers.append((b"x-decision-id", record.decision_id.encode()))
         public = incoming.path == _METADATA_PATH
         if incoming.method == "OPTIONS":

@@ -10,6 +10,7 @@ from gateway.policy.grant import Grant
 from gateway.policy.reach import Facts
 from gateway.policy.rules import Rules
 from gateway.web.reach import UserCompartments
+from gateway.web.trace import Trace
 
 _Key = tuple[str, str | None, object, object, Facts | None]
 
@@ -45,9 +46,9 @@ class Grants:
             self._by_access.popitem(last=False)
         return grant
 
-    async def informed(self, access: Access, need: Need, request_id: bytes, now: float) -> Grant:
+    async def informed(self, access: Access, need: Need, trace: Trace, now: float) -> Grant:
         """The grant with the fact that a decision needs. `now` is in seconds since the epoch. Raises `Refused`."""
-        facts = await self._users.facts(need.unknown.user, request_id, now)
+        facts = await self._users.facts(need.unknown.user, trace, now)
         return self._shared(access, facts)
 
     def _shared(self, access: Access, facts: Facts | None) -> Grant:

@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse
 
 from gateway.web.answer import Refused
 from gateway.web.metadata import Metadata
+from gateway.web.trace import Trace
 
 
 class Health:
@@ -22,7 +23,7 @@ class Health:
     async def ready(self, _: Request) -> PlainTextResponse:
         """200 where the upstream's CapabilityStatement can be had, else 503 with the reason."""
         try:
-            await self._metadata.answer(b"readyz", time.time())
+            await self._metadata.answer(Trace(b"readyz"), time.time())
         except Refused as refused:
             return PlainTextResponse(f"not ready: {refused.deny.reason}\n", status_code=503)
         return PlainTextResponse("ready\n")

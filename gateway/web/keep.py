@@ -26,6 +26,7 @@ from gateway.web.conditions import unchanged
 from gateway.web.fetch import Fetched, FhirServer
 from gateway.web.metadata import Metadata
 from gateway.web.reading import MAX_TARGETS, Asked, Reader
+from gateway.web.trace import Trace
 
 
 class Keeper:
@@ -64,7 +65,7 @@ class Keeper:
                 case KeepBinary():
                     return await self._binary(allow.send, keep, asked)
                 case KeepCapabilities():
-                    return await self.capabilities(asked.request_id, asked.now)
+                    return await self.capabilities(asked.trace, asked.now)
                 case KeepResource():
                     return await self._resource(allow.send, keep, asked)
                 case KeepMatches() | KeepVersions():
@@ -73,9 +74,9 @@ class Keeper:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
         assert_never(keep)
 
-    async def capabilities(self, request_id: bytes, now: float) -> Answer:
+    async def capabilities(self, trace: Trace, now: float) -> Answer:
         """`/metadata`, which needs no grant. `now` is in seconds since the epoch. Raises `Refused`."""
-        return await self._metadata.answer(request_id, now)
+        return await self._metadata.answer(trace, now)
 
     async def _binary(self, send: Send, keep: KeepBinary, asked: Asked) -> Answer:
         return await keep_binary(self._server, send, keep.reference, asked, self._reader, self._rewriter)
@@ -86,7 +87,7 @@ class Keeper:
         return await relay(self._server, send, asked, self._rewriter)
 
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
-        fetched = await self._server.fetch(send, asked.request_id)
+        fetched = await self._server.fetch(send, asked.trace)
         members, judgement = judge_resource(fetched.body, keep)
         if not await self._reader.holds(judgement, asked):
             raise Refused(Reason.OUT_OF_REACH)
@@ -101,7 +102,7 @@ class Keeper:
         return answer
 
     async def _bundle(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
-        fetched = await self._server.fetch(allow.send, asked.request_id)
+        fetched = await self._server.fetch(allow.send, asked.trace)
         bundle = read_bundle(fetched.body)
         verdict = judge_bundle(bundle, keep)
         if verdict.pending:

@@ -10,6 +10,7 @@ from gateway.policy.decision import Send
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Answer, Refused, fhir_answer
 from gateway.web.fetch import FhirServer
+from gateway.web.trace import Trace
 
 # A statement of 1.5 MB that takes seconds to make (hapi.md) is asked for again after this many seconds.
 _LIFETIME = 300
@@ -34,15 +35,15 @@ class Metadata:
         self._body = b""
         self._expires_at = 0.0
 
-    async def answer(self, request_id: bytes, now: float) -> Answer:
+    async def answer(self, trace: Trace, now: float) -> Answer:
         """The statement. `now` is in seconds since the epoch. Raises `Refused` where the upstream has none."""
         if now >= self._expires_at:
-            self._body = await self._made(request_id)
+            self._body = await self._made(trace)
             self._expires_at = now + _LIFETIME
         return fhir_answer(self._body)
 
-    async def _made(self, request_id: bytes) -> bytes:
-        fetched = await self._server.fetch(Send("/metadata"), request_id)
+    async def _made(self, trace: Trace) -> bytes:
+        fetched = await self._server.fetch(Send("/metadata"), trace)
         try:
             document = orjson.loads(fetched.body)
             statement = public_statement(document, public_base=self._public_base, oauth_uris=self._oauth_uris)

@@ -16,6 +16,7 @@ from gateway.policy.reasons import Reason
 from gateway.policy.rules import PractitionerReach, Rules
 from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
+from gateway.web.trace import Trace
 
 # A panel larger than this is no panel: narrowing by it would be a list of everyone.
 MAX_PANEL = 2000
@@ -55,31 +56,31 @@ class UserCompartments:
         self._lifetime = lifetime
         self._known: OrderedDict[Reference, tuple[float, Facts]] = OrderedDict()
 
-    async def facts(self, user: Reference, request_id: bytes, now: float) -> Facts:
+    async def facts(self, user: Reference, trace: Trace, now: float) -> Facts:
         """The user's compartments. `now` is in seconds since the epoch. Raises `Refused`."""
         known = self._known.get(user)
         if known is not None and now < known[0]:
             return known[1]
-        facts = Facts(await self._look_up(user, request_id))
+        facts = Facts(await self._look_up(user, trace))
         self._known[user] = (now + self._lifetime, facts)
         if len(self._known) > _KEPT_USERS:
             self._known.popitem(last=False)
         return facts
 
-    async def _look_up(self, user: Reference, request_id: bytes) -> Compartments:
+    async def _look_up(self, user: Reference, trace: Trace) -> Compartments:
         try:
             if user.resource_type == "RelatedPerson":
-                return Compartments("Patient", frozenset(await self._referred(user, "patient", request_id)))
+                return Compartments("Patient", frozenset(await self._referred(user, "patient", trace)))
             if self._rules.practitioner_reach is PractitionerReach.PANEL:
-                return Compartments("Patient", frozenset(await self._patients(user, request_id)))
-            return Compartments("Practitioner", frozenset(await self._referred(user, "practitioner", request_id)))
+                return Compartments("Patient", frozenset(await self._patients(user, trace)))
+            return Compartments("Practitioner", frozenset(await self._referred(user, "practitioner", trace)))
         except MalformedResourceError as error:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
 
-    async def _referred(self, user: Reference, element: str, request_id: bytes) -> set[str]:
+    async def _referred(self, user: Reference, element: str, trace: Trace) -> set[str]:
         """The id that the user's own resource refers to by `element`. An absent user reaches nothing."""
         try:
-            fetched = await self._server.fetch(Send(f"/{user}"), request_id)
+            fetched = await self._server.fetch(Send(f"/{user}"), trace)
         except Refused as refused:
             if refused.deny.reason is Reason.NOT_FOUND:
                 return set()
@@ -90,7 +91,7 @@ class UserCompartments:
         wanted = "Practitioner" if element == "practitioner" else "Patient"
         return set(self._ids(members, element, wanted))
 
-    async def _patients(self, user: Reference, request_id: bytes) -> set[str]:
+    async def _patients(self, user: Reference, trace: Trace) -> set[str]:
         found: set[str] = set()
         for search in self._panel:
             query = encode_pairs(((search.parameter, str(user)), ("_count", "200")))
@@ -98,14 +99,14 @@ class UserCompartments:
             for _ in range(_MAX_PAGES):
                 if send is None:
                     break
-                send = await self._collect(search, send, found, request_id)
+                send = await self._collect(search, send, found, trace)
             if send is not None or len(found) > MAX_PANEL:
                 raise Refused(Reason.USER_REACH_UNKNOWN, hint=f"The panel has more than {MAX_PANEL} patients.")
         return found
 
-    async def _collect(self, search: PanelSearch, send: Send, found: set[str], request_id: bytes) -> Send | None:
+    async def _collect(self, search: PanelSearch, send: Send, found: set[str], trace: Trace) -> Send | None:
         """Add the patients of one page; the next page, if there is one."""
-        bundle = read_bundle((await self._server.fetch(send, request_id)).body)
+        bundle = read_bundle((await self._server.fetch(send, trace)).body)
         for entry in bundle.entry:
             members = entry.resource
             address = address_in(members) if members is not None else None

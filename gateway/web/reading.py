@@ -13,6 +13,7 @@ from gateway.policy.permission import Permission
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
+from gateway.web.trace import Trace
 
 # A Provenance, or a page of them, asks for at most this many targets.
 MAX_TARGETS = 20
@@ -28,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     address: tuple[str, str]
     grant: Grant
     access: Access
-    request_id: bytes
+    trace: Trace
     now: float
     accept: bytes
 
@@ -65,7 +66,7 @@ class Reader:
             return False
         plain = Reference(reference.resource_type, reference.id)
         try:
-            fetched = await self._server.fetch(Send(f"/{plain}"), asked.request_id)
+            fetched = await self._server.fetch(Send(f"/{plain}"), asked.trace)
             return judge_resource(fetched.body, KeepResource(permission, plain, asked.grant))[1]
         except MalformedResourceError:
             return False

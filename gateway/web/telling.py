@@ -34,21 +34,18 @@ def observed(record: Record) -> Observation:
     """What telemetry is told of a finished request."""
     answer, access = record.answer, record.access
     assert answer is not None
-    upstream = None
-    if record.sent_at is not None and record.answered_at is not None:
-        upstream = record.answered_at - record.sent_at
     streamed = not isinstance(answer.body, bytes)
     user = access.user if access is not None else None
     return Observation(
         at=time.time(),
         decision_id=record.decision_id,
-        request_id=record.request_id.decode("ascii"),
+        request_id=record.trace.request_id.decode("ascii"),
         method=record.method,
         reason=answer.reason,
         status=answer.status,
         duration_seconds=time.perf_counter() - record.started_at,
         interaction=record.interaction,
-        upstream_seconds=upstream,
+        upstream_seconds=record.trace.waited,
         remote_address=record.remote,
         token_cached=record.token_cached,
         kept=answer.kept,

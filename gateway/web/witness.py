@@ -1,29 +1,28 @@
 """What telemetry is told of each request, gathered along its way and handed over once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.fhir.interaction import Interaction
 from gateway.policy.access import Access
 from gateway.web.answer import Answer
+from gateway.web.trace import Trace
 
 
 @dataclass(slots=True)
 class Record:
-    """One request on its way. Times are in seconds of `time.perf_counter`; None where that stage was not reached."""
+    """One request on its way. `started_at` is in seconds of `time.perf_counter`."""
 
     method: str
     decision_id: str
     started_at: float
-    request_id: bytes = b""
+    trace: Trace = field(default_factory=lambda: Trace(b""))
     remote: str | None = None
     access: Access | None = None
     token_cached: bool | None = None
     interaction: Interaction | None = None
     answer: Answer | None = None
     detail: str = ""
-    sent_at: float | None = None
-    answered_at: float | None = None
 
 
 class Witness(Protocol):
