@@ -1,12 +1,13 @@
 """Asking the gateway in front of a real server, and what must hold for every answer whatever was asked."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
-from tests.gateway.marks import leaks, link_of
+from tests.gateway.marks import leaks, link_of, resources_in
 from tests.gateway.running import Running
 from tests.servers.people import B_MARKER
 from tests.upstreams.stored import Where, literal, stored
@@ -63,8 +64,16 @@ class Front:
 
     def expected(self, where: Where) -> set[str]:
         """`Type/id` of all that lies on the server, can be found there, and meets the condition."""
-        found = {literal(one) for one in stored(absolute=self.upstream.absolute) if where(one)}
-        return found - self.upstream.never_found.keys()
+        return self._findable(literal(one) for one in stored(absolute=self.upstream.absolute) if where(one))
+
+    def found(self, answers: Iterable[httpx2.Response], mode: str | None = None) -> set[str]:
+        """`Type/id` of all that a search found, or of its entries of one mode."""
+        found = [literal(one) for answer in answers for one in resources_in(answer, mode)]
+        assert len(found) == len(set(found)) or mode == "include", "a resource came twice"
+        return self._findable(found)
+
+    def _findable(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if not name.endswith(self.upstream.hard_to_find)}
 
     async def upstream_put(self, resource: dict[str, Any]) -> str:
         """Write past the gateway; gives the version id."""

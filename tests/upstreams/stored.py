@@ -40,26 +40,28 @@ def _of(patient: str) -> Iterable[Resource]:
 
 
 def _marked(resource: Resource, patient: str) -> Resource:
-    if patient != PATIENT_B:
-        return resource
-    return {**resource, "meta": {"tag": [{"system": MARKER_SYSTEM, "code": B_MARKER}]}}
+    return (
+        {**resource, "meta": {"tag": [{"system": MARKER_SYSTEM, "code": B_MARKER}]}}
+        if patient == PATIENT_B
+        else resource
+    )
 
 
 def observation(patient: str, name: str, *codings: tuple[str, str]) -> Resource:
-    """A survey Observation, or one of the categories named."""
+    """A survey Observation, or one of the categories named.
+
+    Its mark is no tag: HAPI keeps the tags of earlier versions, and this one moves between patients.
+    """
     codings = codings or ((OBSERVATION_CATEGORY, "survey"),)
-    return _marked(
-        {
-            "resourceType": "Observation",
-            "id": name,
-            "status": "final",
-            "category": [{"coding": [{"system": system, "code": code}]} for system, code in codings],
-            "code": {"text": name},
-            "subject": {"reference": f"Patient/{patient}"},
-            "effectiveDateTime": "2026-01-02T09:00:00Z",
-        },
-        patient,
-    )
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "category": [{"coding": [{"system": system, "code": code}]} for system, code in codings],
+        "code": {"text": B_MARKER if patient == PATIENT_B else name},
+        "subject": {"reference": f"Patient/{patient}"},
+        "effectiveDateTime": "2026-01-02T09:00:00Z",
+    }
 
 
 def _categorised(patient: str) -> Iterable[Resource]:

@@ -1,0 +1,277 @@
+"""Grants: granular scopes, users of every kind, systems, counts, and what a scope does not reach."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.gateway.marks import reason_of
+from tests.servers.people import B_MARKER, OBSERVATION_CATEGORY, PATIENTS
+from tests.upstreams.asking import FORM, A, Front, Grant
+from tests.upstreams.searches import LABS, MRN, OBSERVATIONS_ALONE
+from tests.upstreams.stored import (
+    CONDITION_CATEGORY,
+    US_CORE_CATEGORY,
+    US_CORE_CONDITION,
+    Where,
+    about,
+    by_practitioner,
+    categorised,
+    coded,
+    nothing,
+    of_type,
+)
+from tests.upstreams.upstream import Feature
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# What Inferno asks for in its two rounds of granular scopes (clients-and-suites.md 4.7).
+GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
+    "first": {
+        "Condition": (f"{CONDITION_CATEGORY}|encounter-diagnosis", f"{US_CORE_CONDITION}|health-concern"),
+        "Observation": (f"{OBSERVATION_CATEGORY}|laboratory", f"{OBSERVATION_CATEGORY}|social-history"),
+    },
+    "second": {
+        "Condition": (f"{CONDITION_CATEGORY}|problem-list-item",),
+        "Observation": (
+            f"{OBSERVATION_CATEGORY}|vital-signs",
+            f"{OBSERVATION_CATEGORY}|survey",
+            f"{US_CORE_CATEGORY}|sdoh",
+        ),
+    },
+}
+# The searches that a suite repeats, with and without what they ask of category, date and code.
+REPEATED: tuple[tuple[str, str, Where], ...] = (
+    ("Condition", "patient=Patient/pat-a", lambda _: True),
+    (
+        "Condition",
+        f"patient=Patient/pat-a&category={CONDITION_CATEGORY}|problem-list-item",
+        categorised(f"{CONDITION_CATEGORY}|problem-list-item"),
+    ),
+    ("Observation", "patient=Patient/pat-a", lambda _: True),
+    (
+        "Observation",
+        f"patient=Patient/pat-a&category={OBSERVATION_CATEGORY}|vital-signs",
+        categorised(f"{OBSERVATION_CATEGORY}|vital-signs"),
+    ),
+    (
+        "Observation",
+        f"patient=Patient/pat-a&category={OBSERVATION_CATEGORY}|laboratory&date=ge2000-01-01",
+        categorised(f"{OBSERVATION_CATEGORY}|laboratory"),
+    ),
+    ("Observation", "patient=Patient/pat-a&code=72166-2", coded("72166-2")),
+)
+
+
+def granular(granted: dict[str, tuple[str, ...]]) -> Grant:
+    scopes = [f"patient/{kind}.rs?category={token}" for kind, tokens in granted.items() for token in tokens]
+    return Grant(" ".join(["launch/patient", *scopes]))
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+@pytest.mark.parametrize("granted", GRANTED.values(), ids=GRANTED)
+@pytest.mark.parametrize(("kind", "query", "asked"), REPEATED, ids=[f"{row[0]}?{row[1]}" for row in REPEATED])
+async def test_granular_scopes_narrow_every_search(
+    front: Front, kind: str, query: str, asked: Where, granted: dict[str, tuple[str, ...]], verb: str
+) -> None:
+    """G-b: the ids of the same search under a wide scope, of which any granted category matches."""
+    if verb == "GET":
+        answers = await front.pages(f"/{kind}?{query}", granular(granted))
+    else:
+        answers = await front.pages(
+            f"/{kind}/_search", granular(granted), method="POST", content=query.replace("|", "%7C"), headers=FORM
+        )
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    assert front.found(answers) == front.expected(of_type(kind, about("pat-a"), asked, categorised(*granted[kind])))
+
+
+@pytest.mark.parametrize("granted", GRANTED.values(), ids=GRANTED)
+async def test_granular_scopes_bound_every_read(front: Front, granted: dict[str, tuple[str, ...]]) -> None:
+    """G-c, G-d: what matches a granted category is read, what does not is an OperationOutcome."""
+    grant = granular(granted)
+    for kind, tokens in granted.items():
+        readable = front.expected(of_type(kind, about("pat-a"), categorised(*tokens)))
+        for name in front.expected(of_type(kind, about("pat-a"))):
+            answer = await front.ask(f"/{name}", grant)
+            assert (answer.status_code, answer.json()["resourceType"]) == (
+                (200, kind) if name in readable else (404, "OperationOutcome")
+            )
+
+
+@dataclass(frozen=True)
+class User:
+    """A token, what it finds by a search, and the marks of what it may not see."""
+
+    sentence: str
+    grant: Grant
+    path: str
+    finds: Where
+    needs: Feature | None = None
+
+
+NOTHING_HIDDEN: tuple[str, ...] = ()
+DOCTOR = {"fhirUser": "Practitioner/practitioner-1", "patient": None}
+PANEL = PATIENTS[::3]
+A_OBSERVATIONS, OBSERVATIONS = of_type("Observation", about("pat-a")), of_type("Observation")
+
+USERS = (
+    User(
+        "the patient himself",
+        Grant("user/*.rs", {"fhirUser": "Patient/pat-a", "patient": None}),
+        "/Observation",
+        A_OBSERVATIONS,
+    ),
+    User(
+        "a relative of the patient",
+        Grant("user/*.rs", {"fhirUser": "RelatedPerson/pat-a-relative", "patient": None}),
+        "/Observation",
+        A_OBSERVATIONS,
+    ),
+    User(
+        "a relative whom nobody knows",
+        Grant("user/*.rs", {"fhirUser": "RelatedPerson/nobody", "patient": None}),
+        "/Observation",
+        nothing,
+    ),
+    User(
+        "a practitioner who sees all",
+        Grant("user/*.rs", DOCTOR, marks=NOTHING_HIDDEN),
+        "/Observation?_count=1000",
+        OBSERVATIONS,
+    ),
+    User(
+        "a practitioner who sees all, of one category",
+        Grant(f"user/Observation.rs?category={OBSERVATION_CATEGORY}|social-history", DOCTOR, marks=NOTHING_HIDDEN),
+        "/Observation",
+        of_type("Observation", categorised(f"{OBSERVATION_CATEGORY}|social-history")),
+    ),
+    User(
+        "a practitioner held to a practice",
+        Grant("user/*.rs", DOCTOR, reach="practice"),
+        "/Observation",
+        of_type("Observation", by_practitioner("practitioner-1")),
+    ),
+    User(
+        "a practitioner with a panel",
+        Grant("user/*.rs", DOCTOR, reach="panel"),
+        "/Observation?_count=1000",
+        of_type("Observation", about(*PANEL)),
+        needs=Feature.CARE_TEAMS,
+    ),
+    User(
+        "a system",
+        Grant("system/*.rs", {"patient": None}, marks=NOTHING_HIDDEN),
+        "/Observation?_count=1000",
+        OBSERVATIONS,
+    ),
+    User(
+        "a system, of one type",
+        Grant("system/Patient.rs", {"patient": None}, marks=NOTHING_HIDDEN),
+        "/Patient?_count=1000",
+        of_type("Patient"),
+    ),
+    User(
+        "a patient's app beside a user's own",
+        Grant("patient/Observation.rs user/Observation.rs", {"fhirUser": "Patient/pat-3"}),
+        "/Observation",
+        of_type("Observation", about("pat-a", "pat-3")),
+    ),
+)
+
+
+@pytest.mark.parametrize("user", USERS, ids=[user.sentence for user in USERS])
+async def test_a_user_finds(front: Front, user: User) -> None:
+    answers = await front.pages(user.path, user.grant)
+    if user.needs in front.upstream.lacks:
+        assert answers[0].status_code == 400
+        return
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    assert front.found(answers) == front.expected(user.finds)
+
+
+async def test_a_system_reads_and_streams_everything(front: Front) -> None:
+    """What nothing needs to be checked of still carries no address of the server (`Front.ask` looks)."""
+    system = Grant("system/*.rs", {"patient": None}, marks=NOTHING_HIDDEN)
+    for path in ("/Patient/pat-b", "/Observation/pat-b-smoking", "/Binary/pat-a-binary", "/Observation/pat-b/_history"):
+        answer = await front.ask(path, system)
+        assert answer.status_code in ({200, 404} if "_history" in path else {200}), path
+    assert B_MARKER in (await front.ask("/Patient/pat-b", system)).text
+
+
+HAS_PERFORMED = "_has:Observation:performer:code=x"
+
+REFUSED = (
+    ("another type", "/Condition", Grant("patient/Observation.rs"), "scope_insufficient"),
+    ("a search with the letter r alone", "/Observation", Grant("patient/Observation.r"), "scope_insufficient"),
+    ("a read with the letter s", "/Observation/pat-a-smoking", Grant("patient/Observation.s"), "scope_insufficient"),
+    ("no patient", "/Observation", Grant("patient/*.rs", {"patient": None}), "patient_context_missing"),
+    ("two patients", "/Observation", Grant("patient/*.rs", {"patient": ["pat-a", "pat-b"]}), "patient_context_invalid"),
+    ("a shared type, searched", "/Practitioner?name=Doctor", A, "search_by_id_only"),
+    ("a chain through a shared type", "/Observation?performer.identifier=x", A, "parameter_out_of_reach"),
+    (
+        "a chain out of scope",
+        f"/Observation?patient.identifier={MRN}pat-b",
+        OBSERVATIONS_ALONE,
+        "parameter_out_of_reach",
+    ),
+    ("a chain back to what is shared", f"/Practitioner?_id=x&{HAS_PERFORMED}", A, "parameter_out_of_reach"),
+    ("a chain back against a constraint", "/Patient?_has:Observation:patient:code=x", LABS, "parameter_out_of_reach"),
+    ("sorting by a chain", "/Observation?_sort=performer.name", A, None),
+    ("a query language", "/Observation?_filter=patient eq pat-b", A, "parameter_refused"),
+    ("a list", "/Observation?_list=pat-b-list", A, "parameter_refused"),
+    ("a text index", "/Observation?_content=secret", A, "parameter_refused"),
+    ("an operation", "/Patient/pat-a/$everything", A, "operation_not_allowed"),
+    ("an operation on the type", "/Observation/$lastn?patient=pat-a", A, "operation_not_allowed"),
+)
+
+
+@pytest.mark.parametrize(("path", "grant", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+async def test_it_is_refused(front: Front, path: str, grant: Grant, reason: str | None) -> None:
+    answer = await front.ask(path, grant)
+    assert answer.status_code in {400, 403}
+    assert reason is None or (answer.status_code, reason_of(answer)) == (403, reason)
+
+
+async def test_a_count_is_of_what_may_be_seen(front: Front) -> None:
+    """Where narrowing is exact; what the patient sees of another's records is not counted (leak_19)."""
+    own = len(front.expected(A_OBSERVATIONS))
+    labs = Grant(f"patient/Observation.rs?category={OBSERVATION_CATEGORY}|laboratory")
+    of_labs = len(
+        front.expected(of_type("Observation", about("pat-a"), categorised(f"{OBSERVATION_CATEGORY}|laboratory")))
+    )
+    for grant, expected in ((A, own), (labs, of_labs)):
+        for query in (
+            "_summary=count",
+            "_count=0",
+            "_total=accurate&_count=1",
+            "patient=Patient/pat-a,Patient/pat-b&_summary=count",
+        ):
+            answer = await front.ask(f"/Observation?{query}", grant)
+            assert (answer.status_code, answer.json().get("total", expected)) == (200, expected), query
+    across = Grant(
+        f"patient/Observation.rs?category={OBSERVATION_CATEGORY}|laboratory user/Observation.rs",
+        {"fhirUser": "Patient/pat-3"},
+    )
+    refused = await front.ask("/Observation?_summary=count", across)
+    assert (refused.status_code, reason_of(refused)) == (403, "count_not_exact")
+
+
+async def test_another_grants_page_is_not_found(front: Front) -> None:
+    """A paging link belongs to the grant it was made for (leak_07)."""
+    if Feature.PAGES in front.upstream.lacks:
+        pytest.skip("This server answers one page.")
+    first = await front.ask("/Observation?_count=3")
+    following = next(link["url"] for link in first.json()["link"] if link["relation"] == "next")
+    for other in (Grant("patient/*.r patient/*.s"), Grant(claims={"patient": "pat-3"}), Grant(claims={"sub": "else"})):
+        answer = await front.ask(following, other)
+        assert (answer.status_code, reason_of(answer)) == (404, "page_unknown")
+    assert (await front.ask(following)).status_code == 200
+
+
+async def test_the_oracle_knows_what_it_is_asked(front: Front) -> None:
+    """Were a condition to hold of nothing, tests above would compare nothing with nothing."""
+    for user in USERS:
+        assert user.finds is nothing or front.expected(user.finds), user.sentence
+    for granted in GRANTED.values():
+        for kind, tokens in granted.items():
+            for token in tokens:
+                assert front.expected(of_type(kind, about("pat-a"), categorised(token))), token
