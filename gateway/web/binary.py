@@ -71,15 +71,14 @@ async def keep_binary(
     """A Binary, if its security context or a document that points at it may be seen (enforcement.md 2).
 
     A raw answer that carries `X-Security-Context` (R4 Binary, 2.36.4) is decided on its head alone and streamed; else
-    the resource is read first. Raises `Refused` (not found) where nothing vouches for it.
+    the resource is read first. Raises `Refused` (not found) where nothing vouches for it: that the server has it, but
+    not in the form asked for, must not be told before (leak_30).
     """
     response = await server.open(send, asked.trace, asked.accept)
     head = read_head(response)
-    if not head.readable:
-        await refuse(response)
     bases = asked.grant.rules.bases
     named = next((value for name, value in response.headers if name == b"x-security-context"), None)
-    if named is not None and not head.json:
+    if named is not None and head.readable and not head.json:
         context = parse_reference(named.decode("latin-1"), bases)
         if context is not None and await _settled(reader.may_see(context, asked), response):
             return streamed(response, head, rewriter)
