@@ -9,6 +9,9 @@ import httpx2
 
 from tests.servers.population import B_MARKER, PATIENT_B
 
+SHARED_RECORD = f"Observation/{PATIENT_B}-by-pat-a"
+"""About B, performed by A: A's compartment holds it (edge case 108)."""
+
 A_STRANGER = (B_MARKER, f"Patient/{PATIENT_B}", f"{PATIENT_B}-")
 """What stands in nothing that A's app may see: the marker of B's records, B's address, and the ids of B's records."""
 
@@ -55,6 +58,19 @@ def _texts(value: Any) -> Iterable[str]:
             pending += one
         elif isinstance(one, str):
             yield one + "\n"
+
+
+def of_a_alone(answer: httpx2.Response, status: int = 200) -> bool:
+    """Whether it has the status and holds nothing of B's: no mark, and no record under one of B's ids."""
+    strangers = {one for one in ids_in(answer) if f"/{PATIENT_B}" in one and one != SHARED_RECORD}
+    assert (answer.status_code, leaks(answer), strangers) == (status, [], set()), answer.text[:500]
+    return True
+
+
+def refused(answer: httpx2.Response, status: int, reason: str) -> bool:
+    """Whether it is a refusal with this status and reason, and silent about B."""
+    assert (answer.status_code, reason_of(answer), leaks(answer)) == (status, reason, []), answer.text[:500]
+    return True
 
 
 def reason_of(answer: httpx2.Response) -> str:

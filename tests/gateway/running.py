@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
@@ -20,6 +21,8 @@ from gateway.web.witness import Record
 from tests.servers.process import free_port
 
 ISSUER = "https://issuer.example"
+
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass
@@ -70,6 +73,27 @@ class Running:
             headers.setdefault("authorization", f"Bearer {self.token(scope, **(claims or {}))}")
         return await self.client.request(method, self.base_url + path, headers=headers, **options)
 
+    async def raw(self, target: str, token: str | None = None, *lines: str) -> httpx2.Response:
+        """A GET whose request target and header lines leave byte for byte as given: no client cleans them up."""
+        parts = urlsplit(self.base_url)
+        own = [] if any(line.lower().startswith("host:") for line in lines) else [f"Host: {parts.netloc}"]
+        proof = [f"Authorization: Bearer {token}"] if token is not None else []
+        head = [f"GET {target} HTTP/1.1", *own, *proof, *lines, "Connection: close", "", ""]
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write("\r\n".join(head).encode("latin-1"))
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return _read_answer(answer)
+
+
+def _read_answer(answer: bytes) -> httpx2.Response:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.decode("latin-1").split("\r\n")
+    headers = [(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]
+    kept = [(name, value) for name, value in headers if name.lower() not in {"connection", "transfer-encoding"}]
+    return httpx2.Response(int(status.split(" ")[1]), headers=kept, content=body)
+
 
 @contextlib.asynccontextmanager
 async def running_gateway(upstream: str, folder: Path, **settings: Any) -> AsyncIterator[Running]:
@@ -96,7 +120,7 @@ async def running_gateways(
             gateway = Gateway(_settings(base_url, upstream, jwks_file, settings), one.seen)
             front.gateways[name.encode() or b"fhir"] = gateway
             await until_the_end.enter_async_context(_alive(gateway))
-        await until_the_end.enter_async_context(_served(front, port))
+        await until_the_end.enter_async_context(served(front, port))
         yield running
     for name, one in running.items():
         assert not one.seen.faults, f"the gateway {name} answered with an error of its own"
@@ -142,7 +166,8 @@ async def _alive(gateway: Gateway) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _served(application: _Front, port: int) -> AsyncIterator[None]:
+async def served(application: ASGIApplication, port: int) -> AsyncIterator[None]:
+    """The application on a port of the loopback interface, until the block ends."""
     config = uvicorn.Config(
         application,
         port=port,
