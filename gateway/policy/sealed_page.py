@@ -41,8 +41,7 @@ class Sealer:
     def seal(self, page: SealedPage, access: Access) -> str:
         """A URL-safe handle for `page` that only a token with the same grant opens."""
         text = orjson.dumps([page.path, page.query, page.target, page.expires_at])
-        sealed = self._cipher.encrypt(text, [_binding(access)])
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _written(self._cipher.encrypt(text, [_binding(access)]))
 
     def open(self, handle: str, access: Access, now: float) -> SealedPage | None:
         """The page, or None: made up, altered, of another grant, or too old. All four look the same."""
@@ -50,11 +49,18 @@ class Sealer:
             return None
         try:
             sealed = base64.b64decode(handle + "=" * (-len(handle) % 4), altchars=b"-_", validate=True)
+            if _written(sealed) != handle:
+                # Base64 has several texts for the same bytes; only the one that was handed out is a link (leak_07).
+                return None
             path, query, target, expires_at = orjson.loads(self._cipher.decrypt(sealed, [_binding(access)]))
         except (binascii.Error, InvalidTag, ValueError):
             return None
         page = SealedPage(path, query, target, expires_at)
         return page if now < page.expires_at else None
+
+
+def _written(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _binding(access: Access) -> bytes:
