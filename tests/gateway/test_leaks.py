@@ -33,7 +33,7 @@ from tests.servers.process import Server, free_port
 
 pytestmark = [pytest.mark.sekmet, pytest.mark.asyncio(loop_scope="module")]
 
-READING_LINES = frozenset(range(1, 31))
+LINES = frozenset(range(1, 31))
 PAGE_KEY = base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 SMOKING = "http://loinc.org|72166-2"
@@ -741,4 +741,4 @@ async def test_leak_30_refused_and_absent_cost_the_server_the_same(tmp_path: Pat
 
 async def test_every_line_of_the_corpus_has_a_test() -> None:
     names = (re.match(r"test_leak_(\d\d)_", name) for name in globals())
-    assert {int(found[1]) for found in names if found} == READING_LINES
+    assert {int(found[1]) for found in names if found} == LINES

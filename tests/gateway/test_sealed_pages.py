@@ -1,0 +1,233 @@
+"""Paging links over HTTP and by themselves: another's, an altered, an old and a made-up one are one answer."""
+
+import base64
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.fhir.reference import Reference
+from gateway.policy.access import Access
+from gateway.policy.claims import ClaimMapping, access_from_claims
+from gateway.policy.sealed_page import MAX_SEALED_LENGTH, SealedPage, Sealer
+from tests.gateway.fuzz_sealed_pages import SEEDS, check, mutated
+from tests.gateway.lenient import Lenient, lenient_server
+from tests.gateway.marks import ids_in, link_of, resources_in
+from tests.gateway.running import ISSUER, Running, running_gateways
+
+over_http = pytest.mark.asyncio(loop_scope="module")
+
+KEY = b"a key of thirty-two bytes, or so"
+SETTINGS: dict[str, Any] = {"paging": {"key": base64.b64encode(KEY).decode()}}
+CHART = [
+    {"resourceType": "Observation", "id": f"o{number}", "status": "final", "subject": {"reference": "Patient/pat-a"}}
+    for number in range(7)
+]
+
+
+@dataclass(frozen=True)
+class Paging:
+    """A server with pages of three, and two gateways before it."""
+
+    lenient: Lenient
+    gateway: Running
+    twin: Running
+
+    async def link(self, query: str = "") -> str:
+        """The path and query of the link to the second page."""
+        first = await self.gateway.ask(f"/Observation{query}")
+        return (link_of(first, "next") or "").removeprefix(self.gateway.base_url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def paging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Paging]:
+    async with lenient_server(*CHART) as lenient:
+        lenient.page_size = 3
+        upstreams = {"one": lenient.base_url, "twin": lenient.base_url}
+        async with running_gateways(upstreams, tmp_path_factory.mktemp("pages"), **SETTINGS) as running:
+            yield Paging(lenient, running["one"], running["twin"])
+
+
+def is_unknown(answer: httpx2.Response) -> bool:
+    """Whether it is the one answer to every link that cannot be followed."""
+    assert (answer.status_code, answer.json()["issue"][0]["details"]) == (
+        404,
+        {
+            "coding": [{"system": "urn:smart-fhir-gateway:reason", "code": "page_unknown"}],
+            "text": "This paging link is not valid, or no longer.",
+        },
+    )
+    return len(answer.json()["issue"]) == 1
+
+
+@over_http
+async def test_every_page_can_be_reached_once_and_in_order(paging: Paging) -> None:
+    found, path = [], "/Observation"
+    for _ in range(3):
+        answer = await paging.gateway.ask(path)
+        assert answer.status_code == 200
+        found += [one["id"] for one in resources_in(answer)]
+        path = (link_of(answer, "next") or "").removeprefix(paging.gateway.base_url)
+    assert (found, path) == ([one["id"] for one in CHART], "")
+
+
+@over_http
+async def test_a_link_tells_nothing_of_the_server(paging: Paging) -> None:
+    path = await paging.link()
+    assert path.startswith("/?_page=")
+    sealed = base64.urlsafe_b64decode(path.partition("=")[2] + "===")
+    assert b"page=1" not in sealed
+    assert b"127.0.0.1" not in sealed
+
+
+STRANGERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "another patient": ("patient/*.rs", {"patient": "pat-b"}),
+    "no patient": ("patient/*.rs", {"patient": None}),
+    "another client": ("patient/*.rs", {"client_id": "other"}),
+    "another subject": ("patient/*.rs", {"sub": "someone-else"}),
+    "another user": ("patient/*.rs", {"fhirUser": "Practitioner/p"}),
+    "narrower scopes": ("patient/Observation.rs", {}),
+    "wider scopes": ("patient/*.rs user/*.rs", {}),
+    "the same scopes and an empty one": ("patient/*.rs openid", {}),
+}
+
+
+@over_http
+@pytest.mark.parametrize(("scope", "claims"), STRANGERS.values(), ids=STRANGERS)
+async def test_another_grant_cannot_follow_a_link(paging: Paging, scope: str, claims: dict[str, Any]) -> None:
+    path = await paging.link()
+    paging.lenient.asked.clear()
+    assert is_unknown(await paging.gateway.ask(path, scope, claims=claims))
+    assert paging.lenient.asked == []
+    assert ids_in(await paging.gateway.ask(path)) == {"Observation/o3", "Observation/o4", "Observation/o5"}
+
+
+@over_http
+async def test_a_new_token_of_the_same_grant_follows_the_link_of_an_old_one(paging: Paging) -> None:
+    path = await paging.link()
+    renewed = await paging.gateway.ask(path, claims={"exp": int(time.time()) + 300, "jti": "another"})
+    assert renewed.status_code == 200
+
+
+@over_http
+async def test_an_altered_link_cannot_be_followed(paging: Paging) -> None:
+    path = await paging.link()
+    handle = path.removeprefix("/?_page=")
+    middle = len(handle) // 2
+    altered = {
+        handle[:-1],
+        handle[1:],
+        handle[:middle],
+        handle[middle:],
+        handle + "A",
+        handle + "=",
+        handle[:middle] + ("A" if handle[middle] != "A" else "B") + handle[middle + 1 :],
+        handle[::-1],
+        handle.swapcase(),
+        "x",
+        *(handle[:-1] + last for last in "ABCDQgw_-" if last != handle[-1]),
+    }
+    for one in altered:
+        assert is_unknown(await paging.gateway.ask(f"/?_page={one}")), one
+
+
+@over_http
+async def test_a_link_is_followed_by_get_alone_and_without_further_parameters(paging: Paging) -> None:
+    path = await paging.link()
+    assert (await paging.gateway.ask(f"{path}&_count=100")).status_code == 400
+    assert (await paging.gateway.ask(path, method="DELETE")).status_code == 405
+    head = await paging.gateway.ask(path, method="HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def access_of(gateway: Running, **claims: Any) -> Access:
+    """What the gateway reads in the tokens of these tests."""
+    given = {"iss": ISSUER, "exp": 0, "sub": "someone", "client_id": "app", "scope": "patient/*.rs", "patient": "pat-a"}
+    return access_from_claims({**given, **claims}, ClaimMapping(), [gateway.base_url])
+
+
+@over_http
+async def test_an_old_link_and_one_of_another_key_cannot_be_followed(paging: Paging) -> None:
+    access, now = access_of(paging.gateway), int(time.time())
+    old = SealedPage("/Observation", "", "?page=1", now - 1)
+    good = SealedPage("/Observation", "", "?page=1", now + 60)
+    assert (await paging.gateway.ask(f"/?_page={Sealer(KEY).seal(good, access)}")).status_code == 200
+    assert is_unknown(await paging.gateway.ask(f"/?_page={Sealer(KEY).seal(old, access)}"))
+    assert is_unknown(await paging.gateway.ask(f"/?_page={Sealer(KEY + b'!').seal(good, access)}"))
+
+
+@over_http
+async def test_processes_that_share_a_key_follow_each_others_links(paging: Paging) -> None:
+    """And the question inside is judged by the one that answers: a link is no grant."""
+    path = await paging.link()
+    claims = {"aud": paging.twin.base_url}
+    assert (await paging.twin.ask(path, claims=claims)).status_code == 200
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+pages = st.builds(SealedPage, texts, texts, texts, st.integers(1, 2**53))
+accesses = st.builds(
+    Access,
+    names,
+    names,
+    st.none() | names,
+    st.just(()),
+    st.just(0.0),
+    st.none() | names,
+    st.none(),
+    st.none() | st.builds(Reference, st.sampled_from(["Patient", "Practitioner"]), names),
+    texts,
+)
+
+
+@given(pages, accesses, st.binary(min_size=32, max_size=64))
+def test_what_was_sealed_is_opened_until_its_end(page: SealedPage, access: Access, key: bytes) -> None:
+    handle = Sealer(key).seal(page, access)
+    assert Sealer(key).open(handle, access, page.expires_at - 1) == page
+    assert Sealer(key).open(handle, access, page.expires_at) is None
+
+
+@given(pages, accesses, accesses, st.data())
+def test_no_other_text_and_no_other_grant_opens_it(
+    page: SealedPage, access: Access, other: Access, data: st.DataObject
+) -> None:
+    sealer = Sealer(KEY)
+    handle = sealer.seal(page, access)
+    place = data.draw(st.integers(0, len(handle) - 1) | st.just(len(handle) - 1))
+    instead = data.draw(st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=2))
+    altered = handle[:place] + instead + handle[place + 1 :]
+    opened = sealer.open(altered, access, 0)
+    assert opened == (page if altered == handle else None)
+    assert sealer.open(handle, other, 0) == (page if other == access else None)
+
+
+def test_a_text_longer_than_any_link_is_not_looked_at() -> None:
+    sealer = Sealer(KEY)
+    access = Access("i", "c", None, (), 0.0)
+    handle = sealer.seal(SealedPage("/Observation", "x" * MAX_SEALED_LENGTH, "", 1), access)
+    assert sealer.open(handle, access, 0) is None
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=["a search", "the system", "other alphabets", "past its end"])
+def test_the_fuzz_target_holds_for_a_seed(seed: bytes) -> None:
+    check(seed)
+
+
+@pytest.mark.fuzz
+def test_the_fuzz_target_holds_for_altered_links_and_for_noise() -> None:
+    chance = random.Random("sealed pages")
+    for _ in range(6000):
+        for data in (mutated(chance), chance.randbytes(chance.randint(0, 64))):
+            try:
+                check(data)
+            except Exception as error:
+                error.add_note(f"with {data!r}")
+                raise
