@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Generator
 from typing import Any, Literal
 
@@ -39,13 +40,17 @@ def serve(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     metrics, audit = Metrics(), AuditLog.from_settings(settings.audit)
     metrics.watch_audit(audit)
-    gateway = Gateway(settings, Telemetry(metrics, audit))
+    telemetry = Telemetry(metrics, audit)
+    gateway = Gateway(settings, telemetry)
     metrics.watch_pool(gateway.pool)
     public = uvicorn.Server(_config(gateway, settings.listen.host, settings.listen.port, lifespan="on"))
     side = None
     if settings.metrics.port is not None:
         side = _SideServer(_config(MetricsApp(metrics), settings.metrics.host, settings.metrics.port, lifespan="off"))
     beside = asyncio.create_task(side.serve()) if side is not None else None
+    # What is made at start stays: collections need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
     _log.info("serving", public_base_url=settings.public_base_url, upstream=settings.upstream.base_url)
     try:
         await public.serve()
@@ -53,6 +58,7 @@ async def _serve(settings: Settings) -> None:
         if side is not None and beside is not None:
             side.should_exit = True
             await beside
+        telemetry.tell()
         audit.close()
 
 

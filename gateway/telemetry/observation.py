@@ -20,7 +20,7 @@ OTHER = "other"
 class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request and its decision.
 
-    `at` is when it arrived, in seconds since the epoch. `duration_seconds` is the whole time up to the answer,
+    `at` is when it arrived, in seconds since the epoch. `duration_seconds` is the whole time to the end of the answer,
     `upstream_seconds` the part spent waiting for the FHIR server, None where nothing was sent. `dropped` and
     `narrowing_misses` count by resource type. `token_cached` is None where no token was looked up. `response_bytes`
     is 0 for an answer that is streamed.

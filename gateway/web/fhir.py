@@ -120,8 +120,11 @@ class FhirProxy:
             answer = refusal(Refused(Reason.INTERNAL_ERROR), realm=self._parts.realm)
         self._add_headers(answer, incoming, record)
         record.answer = answer
-        self._parts.witness.see(record)
-        await send_answer(send, answer, head=method == "HEAD")
+        try:
+            await send_answer(send, answer, head=method == "HEAD")
+        finally:
+            record.ended_at = time.perf_counter()
+            self._parts.witness.see(record)
 
     async def _carry_out(self, incoming: Incoming, record: Record) -> Answer:
         now = time.time()
