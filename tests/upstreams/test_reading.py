@@ -101,21 +101,25 @@ async def test_a_deleted_record_is_as_if_it_were_never_there(front: Front) -> No
 
 async def test_a_record_that_has_moved_shows_only_the_versions_that_are_the_patients(front: Front) -> None:
     """An old version may carry another subject (hapi.md B6)."""
-    foreign = await front.upstream_put(observation("pat-b", "moved-to-a"))
-    own = await front.upstream_put(observation("pat-a", "moved-to-a"))
-    assert (await front.ask(f"/Observation/moved-to-a/_history/{own}")).status_code == 200
-    assert (await front.ask(f"/Observation/moved-to-a/_history/{foreign}")).status_code == 404
-    versions = (await front.ask("/Observation/moved-to-a/_history")).json()["entry"]
-    assert [entry["resource"]["meta"]["versionId"] for entry in versions] == [own]
-    await front.upstream_delete("Observation/moved-to-a")
+    async with front.gone_afterwards("Observation/moved-to-a"):
+        foreign = await front.upstream_put(observation("pat-b", "moved-to-a"))
+        own = await front.upstream_put(observation("pat-a", "moved-to-a"))
+        assert (await front.ask(f"/Observation/moved-to-a/_history/{own}")).status_code == 200
+        assert (await front.ask(f"/Observation/moved-to-a/_history/{foreign}")).status_code == 404
+        versions = (await front.ask("/Observation/moved-to-a/_history")).json()["entry"]
+        assert [entry["resource"]["meta"]["versionId"] for entry in versions] == [own]
 
 
 async def test_a_record_that_was_the_patients_is_theirs_no_more(front: Front) -> None:
-    own = await front.upstream_put(observation("pat-a", "moved-to-b"))
-    await front.upstream_put(observation("pat-b", "moved-to-b"))
-    for path in ("Observation/moved-to-b", f"Observation/moved-to-b/_history/{own}", "Observation/moved-to-b/_history"):
-        assert (await front.ask(f"/{path}")).status_code == 404, path
-    await front.upstream_delete("Observation/moved-to-b")
+    async with front.gone_afterwards("Observation/moved-to-b"):
+        own = await front.upstream_put(observation("pat-a", "moved-to-b"))
+        await front.upstream_put(observation("pat-b", "moved-to-b"))
+        for path in (
+            "Observation/moved-to-b",
+            f"Observation/moved-to-b/_history/{own}",
+            "Observation/moved-to-b/_history",
+        ):
+            assert (await front.ask(f"/{path}")).status_code == 404, path
 
 
 async def test_a_read_is_not_repeated_to_one_who_has_it(front: Front) -> None:
