@@ -19,6 +19,7 @@ _OAUTH_URIS = {
     "introspect": "introspection_endpoint",
     "revoke": "revocation_endpoint",
 }
+_REQUIRED = frozenset({"capabilities"})
 
 
 def oauth_uris(configuration: Mapping[str, Any]) -> dict[str, str]:
@@ -30,8 +31,11 @@ class SmartConfiguration:
     """The document, the same for everyone: no token, any origin, JSON whatever `Accept` says (D-2, D-4)."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
-        """`configuration` holds the members of the document; empty ones are left out, never null (edge case 3)."""
-        self._body = orjson.dumps({name: value for name, value in configuration.items() if value})
+        """`configuration` holds the members of the document.
+
+        Empty ones are left out, never null (edge case 3), but for `capabilities`, which is required (D-10).
+        """
+        self._body = orjson.dumps({name: value for name, value in configuration.items() if value or name in _REQUIRED})
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Answer GET, HEAD and OPTIONS."""
