@@ -11,6 +11,7 @@ _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-serv
 # What this gateway lets through today; all else it refuses, so all else is left out.
 _INSTANCE_INTERACTIONS = frozenset({"read", "vread", "history-instance", "history-type", "search-type"})
 _SYSTEM_INTERACTIONS = frozenset({"history-system", "search-system"})
+_NOT_OURS = frozenset({"url", "contained", "messaging", "patchFormat"})
 
 
 class NotACapabilityStatementError(Exception):
@@ -30,7 +31,8 @@ def public_statement(document: Any, *, public_base: str, oauth_uris: Mapping[str
     implementation = {"description": "SMART gateway", "url": public_base}
     security = _security(oauth_uris)
     return {
-        **{name: value for name, value in document.items() if name not in {"url", "contained", "messaging"}},
+        **{name: value for name, value in document.items() if name not in _NOT_OURS},
+        "format": ["application/fhir+json", "json"],
         "implementation": implementation,
         "rest": [_rest(one, security) for one in servers] or [{"mode": "server", "security": security}],
     }
