@@ -1,0 +1,152 @@
+"""The oracle over HTTP: what leaves a running gateway is exactly what a plain reading of the scopes permits.
+
+The server behind leaves every parameter unread and answers with all it holds, page by page; its reads answer whatever
+they like. Token, parser, decision, judge, paging and writing are all in the way that is measured.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.scopes.model import Letter
+from gateway.scopes.unparse import unparse
+from tests.gateway.lenient import Lenient, lenient_server
+from tests.gateway.marks import link_of, resources_in
+from tests.gateway.running import Running, running_gateway
+from tests.policy.oracle import Resource, Token, permits
+from tests.policy.strategies import TYPES, charts, queries, tokens
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# A fixed budget in CI; by hand: ORACLE_HTTP_EXAMPLES=5000 pytest tests/gateway/test_oracle_http.py
+BUDGET = settings(max_examples=int(os.environ.get("ORACLE_HTTP_EXAMPLES", "200")), deadline=None)
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+Chart = tuple[Resource, ...]
+
+
+@dataclass(frozen=True)
+class House:
+    """One lenient server, and in front of it a gateway for each way that a practitioner's reach can be drawn."""
+
+    lenient: Lenient
+    gateways: dict[bool, Running]
+
+    def enter(self, chart: Chart, token: Token) -> tuple[Running, str]:
+        """Put the chart into the server; the gateway that fits the token, and the token itself."""
+        self.lenient.resources, self.lenient.read_answer = chart, None
+        gateway = self.gateways[token.practitioner_sees_all]
+        claims: dict[str, Any] = {"patient": token.patient, "fhirUser": token.user}
+        return gateway, gateway.token(unparse(token.scopes), **claims)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with lenient_server() as lenient:
+        lenient.page_size = 5
+        base, folders = lenient.base_url, [tmp_path_factory.mktemp(name) for name in ("all", "compartment")]
+        reaches = [{"practitioner_reach": reach} for reach in ("all", "compartment")]
+        async with (
+            running_gateway(base, folders[0], compartments=reaches[0]) as everyone,
+            running_gateway(base, folders[1], compartments=reaches[1]) as own_patients,
+        ):
+            yield House(lenient, {True: everyone, False: own_patients})
+
+
+async def leaving(gateway: Running, token: str, path: str, *, form: str | None = None) -> list[Resource] | None:
+    """The resources of the answer and of every page behind it; None where the request is refused."""
+    headers = {"authorization": f"Bearer {token}"}
+    if form is None:
+        answer = await gateway.ask(path, None, headers=headers)
+    else:
+        answer = await gateway.ask(path, None, method="POST", headers={**headers, **FORM}, content=form)
+    if answer.status_code == 403:
+        return None
+    found = resources_in(answer)
+    while (following := link_of(answer, "next")) is not None:
+        answer = await gateway.ask(following.removeprefix(gateway.base_url), None, headers=headers)
+        assert answer.status_code == 200
+        found += resources_in(answer)
+    return found
+
+
+@BUDGET
+@given(charts, tokens, st.sampled_from(TYPES), queries, st.booleans())
+async def test_a_search_and_its_pages_give_exactly_what_the_scopes_permit(
+    house: House, chart: Chart, token: Token, resource_type: str, ids: tuple[str, ...], by_post: bool
+) -> None:
+    gateway, bearer = house.enter(chart, token)
+    query = f"_id={','.join(ids)}" if ids else ""
+    if by_post:
+        found = await leaving(gateway, bearer, f"/{resource_type}/_search", form=query)
+    else:
+        found = await leaving(gateway, bearer, f"/{resource_type}?{query}")
+
+    def expected(resource: Resource) -> bool:
+        if resource["resourceType"] != resource_type:
+            return permits(token, resource, {Letter.READ, Letter.SEARCH}, by_id=True)
+        named = not ids or resource["id"] in ids
+        return named and permits(token, resource, {Letter.SEARCH}, by_id=bool(ids))
+
+    if found is None:
+        assert not any(expected(one) for one in chart if one["resourceType"] == resource_type)
+    else:
+        assert found == [one for one in chart if expected(one)]
+
+
+@BUDGET
+@given(
+    charts,
+    tokens,
+    st.sampled_from(TYPES),
+    st.sampled_from(["/{}/_history", "/_history", "/_history?_type={}", "/?_type={}"]),
+)
+async def test_a_history_or_a_search_of_the_system_gives_exactly_what_can_be_found(
+    house: House, chart: Chart, token: Token, resource_type: str, form: str
+) -> None:
+    gateway, bearer = house.enter(chart, token)
+    found = await leaving(gateway, bearer, form.format(resource_type))
+    of_one_type = form == "/{}/_history"
+    expected = [
+        one
+        for one in chart
+        if (not of_one_type or one["resourceType"] == resource_type)
+        and permits(token, one, {Letter.SEARCH}, by_id=False)
+    ]
+    if found is None:
+        assert not [one for one in expected if "{}" not in form or one["resourceType"] == resource_type]
+    else:
+        assert found == expected
+
+
+@BUDGET
+@given(charts, tokens, st.sampled_from(["", "/_history/1", "?_elements=status", "?_summary=text"]), st.data())
+async def test_a_read_shows_exactly_what_the_scopes_permit(
+    house: House, chart: Chart, token: Token, rest: str, data: st.DataObject
+) -> None:
+    gateway, bearer = house.enter(chart, token)
+    asked = data.draw(st.sampled_from(chart))
+    answered = house.lenient.read_answer = data.draw(st.sampled_from(chart), label="what the server answers")
+    headers = {"authorization": f"Bearer {bearer}"}
+    path = f"/{asked['resourceType']}/{asked['id']}{rest}"
+    answer = await gateway.ask(path, None, headers=headers)
+    same = (asked["resourceType"], asked["id"]) == (answered["resourceType"], answered["id"])
+    if answer.status_code == 200 and not same:
+        # Only a token that sees everything is handed what the server says, unread.
+        assert all(permits(token, one, {Letter.READ}, by_id=True) for one in chart)
+        return
+    assert (answer.status_code == 200) == (same and permits(token, answered, {Letter.READ}, by_id=True))
+    assert answer.status_code in {200, 403, 404}
+    if answer.status_code == 200:
+        assert answer.json() == answered
+    head = await gateway.ask(path, None, method="HEAD", headers={**headers, "if-none-match": "*"})
+    assert (head.status_code, head.content) in {
+        (answer.status_code, b""),
+        (304 if answer.status_code == 200 else 0, b""),
+    }
