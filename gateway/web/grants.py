@@ -9,10 +9,11 @@ from gateway.policy.decision import Need
 from gateway.policy.grant import Grant
 from gateway.policy.reach import Facts
 from gateway.policy.rules import Rules
+from gateway.scopes.model import Scope
 from gateway.web.reach import UserCompartments
 from gateway.web.trace import Trace
 
-_Key = tuple[str, str | None, object, object, Facts | None]
+_Key = tuple[tuple[Scope, ...], str | None, object, object, Facts | None]
 
 
 class Grants:
@@ -52,7 +53,8 @@ class Grants:
         return self._shared(access, facts)
 
     def _shared(self, access: Access, facts: Facts | None) -> Grant:
-        key = (access.scope_text, access.patient, access.patient_problem, access.user, facts)
+        # The scopes themselves, not their text: two issuers may read one text differently (decode_scope_slash).
+        key = (access.scopes, access.patient, access.patient_problem, access.user, facts)
         grant = self._by_meaning.get(key)
         if grant is None:
             grant = Grant(access, self._rules) if facts is None else Grant(access, self._rules, facts)
