@@ -41,6 +41,7 @@ from gateway.policy.decision import (
 from gateway.policy.grant import Grant
 from gateway.policy.linked import objection, reachable_includes
 from gateway.policy.narrow import Narrowing, narrow
+from gateway.policy.own_address import with_relative_references
 from gateway.policy.permission import Member, Permission
 from gateway.policy.reasons import Reason
 from gateway.scopes.model import Context, Letter
@@ -197,7 +198,8 @@ def _decide_type_search(search: TypeSearch, grant: Grant) -> Decision:
     if refusal is not None:
         return refusal
     narrowing = _narrowing(search, permission, grant)
-    query = _searchable_query(search.query, permission, grant, narrowing)
+    asked = with_relative_references(search.query, search.resource_type, grant.rules.public_base)
+    query = _searchable_query(asked, permission, grant, narrowing)
     if query is None:
         return Deny(Reason.COUNT_NOT_EXACT, offender="_summary" if search.query.summary else "_count")
     includes, left_out = reachable_includes(query, grant)

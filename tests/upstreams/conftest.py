@@ -7,22 +7,25 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.gateway.running import running_gateway
+from tests.gateway.running import Running, running_gateways
 from tests.servers.load import load
 from tests.servers.process import NotAvailable
 from tests.upstreams.asking import Front
 from tests.upstreams.stored import additions
 from tests.upstreams.upstream import HAPI, HAPI_STRICT, UPSTREAMS, Upstream
 
-# The ways that an operator can draw the reach (enforcement.md 2).
+# The ways that an operator can draw the reach (enforcement.md 2), and the one way to use the server's own compartments.
 REACHES: dict[str, dict[str, Any]] = {
     "full": {},
-    "subject": {"membership": "subject"},
-    "practice": {"practitioner_reach": "compartment"},
+    "subject": {"compartments": {"membership": "subject"}},
+    "practice": {"compartments": {"practitioner_reach": "compartment"}},
     "panel": {
-        "practitioner_reach": "panel",
-        "panel": [{"resource_type": "CareTeam", "parameter": "participant", "patient_element": "subject"}],
+        "compartments": {
+            "practitioner_reach": "panel",
+            "panel": [{"resource_type": "CareTeam", "parameter": "participant", "patient_element": "subject"}],
+        }
     },
+    "compartment": {"upstream": {"compartment_search": True}},
 }
 
 
@@ -56,10 +59,9 @@ async def front(running: tuple[Upstream, str], tmp_path_factory: pytest.TempPath
     """The gateways in front of the server; each has read its CapabilityStatement."""
     upstream, base_url = running
     async with contextlib.AsyncExitStack() as until_the_end:
-        gateways = {}
-        for reach, compartments in REACHES.items():
-            folder = tmp_path_factory.mktemp(reach)
-            starting = running_gateway(base_url, folder, compartments=compartments)
-            gateways[reach] = await until_the_end.enter_async_context(starting)
+        gateways: dict[str, Running] = {}
+        for reach, settings in REACHES.items():
+            starting = running_gateways({reach: base_url}, tmp_path_factory.mktemp(reach), **settings)
+            gateways |= await until_the_end.enter_async_context(starting)
             assert (await gateways[reach].ask("/metadata", None)).status_code == 200
         yield Front(upstream, base_url, gateways)

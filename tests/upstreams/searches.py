@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tests.servers.people import OBSERVATION_CATEGORY, SHARED_MARKER
+from tests.servers.people import CONFIDENTIALITY, OBSERVATION_CATEGORY, SHARED_MARKER
 from tests.upstreams.asking import A, Grant
 from tests.upstreams.stored import (
     Where,
@@ -10,6 +10,7 @@ from tests.upstreams.stored import (
     by_practitioner,
     categorised,
     coded,
+    either,
     named,
     nothing,
     of_type,
@@ -30,10 +31,13 @@ IN_THE_ENCOUNTER = of_type(
 BY_THE_DOCTOR = of_type("Observation", about("pat-a"), by_practitioner("practitioner-1"))
 HEIGHT = of_type("Observation", about("pat-a"), coded("8302-2"))
 BOTH_PROVENANCES = named("Provenance/pat-a-provenance", "Provenance/provenance-of-two")
+# Some of them are ids of B's records.
+MANY_IDS = ",".join(f"pat-b-observation-{number}" for number in range(1, 400))
 MRN = "urn:smart-fhir-gateway:identifier|mrn-"
 
 
 INCLUDE, CHAIN, HAS = (Feature.INCLUDE,), (Feature.CHAIN,), (Feature.HAS,)
+SYSTEM = (Feature.SYSTEM_SEARCH,)
 BARE, PAGES = (Feature.BARE_ID,), (Feature.PAGES,)
 
 
@@ -90,6 +94,10 @@ SEARCHES = (
     Search("everybody by gender", "/Patient?gender=male,female", A_HIMSELF),
     Search("an unrelated device", "/Device?_id=device-without-patient", nothing),
     Search("a shared type by id", "/Practitioner?_id=practitioner-1", named("Practitioner/practitioner-1")),
+    Search("by a security label", f"/Observation?_security={CONFIDENTIALITY}|R", named("Observation/pat-a-restricted")),
+    Search("more than fits into a request line", f"/Observation?_id=pat-a-smoking,{MANY_IDS}", SMOKING),
+    Search("several types", "/?_type=Observation,Patient", either(A_OBSERVATIONS, A_HIMSELF), needs=SYSTEM),
+    Search("several types by a form", "/_search", A_HIMSELF, needs=SYSTEM, form="_type=Patient"),
     # elements and summaries lose no entry
     Search("a few elements", "/Observation?_elements=status", A_OBSERVATIONS),
     Search("narrative alone", "/Observation?_summary=text", A_OBSERVATIONS),

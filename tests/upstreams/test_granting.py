@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.gateway.marks import reason_of
-from tests.servers.people import B_MARKER, OBSERVATION_CATEGORY, PATIENTS
+from tests.servers.people import B_MARKER, CONFIDENTIALITY, OBSERVATION_CATEGORY, PATIENTS
 from tests.upstreams.asking import FORM, A, Front, Grant
 from tests.upstreams.searches import LABS, MRN, OBSERVATIONS_ALONE
 from tests.upstreams.stored import (
@@ -17,6 +17,7 @@ from tests.upstreams.stored import (
     by_practitioner,
     categorised,
     coded,
+    named,
     nothing,
     of_type,
 )
@@ -151,6 +152,30 @@ USERS = (
         of_type("Observation", by_practitioner("practitioner-1")),
     ),
     User(
+        "a practitioner's role, held to the practice",
+        Grant("user/*.rs", {"fhirUser": "PractitionerRole/role-1", "patient": None}, reach="practice"),
+        "/Observation",
+        of_type("Observation", by_practitioner("practitioner-1")),
+    ),
+    User(
+        "a practitioner held to a practice, by a patient of it",
+        Grant("user/*.rs", DOCTOR, reach="practice"),
+        "/Observation?patient=Patient/pat-b",
+        nothing,
+    ),
+    User(
+        "a patient's app held to restricted records",
+        Grant(f"patient/Observation.rs?_security={CONFIDENTIALITY}|R"),
+        "/Observation",
+        named("Observation/pat-a-restricted"),
+    ),
+    User(
+        "a wildcard with a constraint",
+        Grant(f"patient/*.rs?category={OBSERVATION_CATEGORY}|survey"),
+        "/Observation",
+        of_type("Observation", about("pat-a"), categorised(f"{OBSERVATION_CATEGORY}|survey")),
+    ),
+    User(
         "a practitioner with a panel",
         Grant("user/*.rs", DOCTOR, reach="panel"),
         "/Observation?_count=1000",
@@ -205,6 +230,9 @@ REFUSED = (
     ("a read with the letter s", "/Observation/pat-a-smoking", Grant("patient/Observation.s"), "scope_insufficient"),
     ("no patient", "/Observation", Grant("patient/*.rs", {"patient": None}), "patient_context_missing"),
     ("two patients", "/Observation", Grant("patient/*.rs", {"patient": ["pat-a", "pat-b"]}), "patient_context_invalid"),
+    ("a person", "/Patient", Grant("user/*.rs", {"fhirUser": "Person/1", "patient": None}), "user_reach_unknown"),
+    ("a constraint on another type", "/Condition", LABS, "scope_insufficient"),
+    ("the whole compartment", "/Patient/pat-a/*", A, "interaction_not_supported"),
     ("a shared type, searched", "/Practitioner?name=Doctor", A, "search_by_id_only"),
     ("a chain through a shared type", "/Observation?performer.identifier=x", A, "parameter_out_of_reach"),
     (

@@ -12,6 +12,8 @@ from tests.servers.medplum_server import start_medplum
 from tests.servers.process import Server
 from tests.servers.sekmet import start_sekmet
 
+_NO_SYSTEM_SEARCH = "It refuses a search without a type."
+
 NEEDS_HAPI = pytest.mark.skipif(
     os.environ.get("SMART_GATEWAY_HAPI") != "1", reason="HAPI FHIR runs only with SMART_GATEWAY_HAPI=1 (make test-hapi)"
 )
@@ -25,6 +27,8 @@ class Feature(StrEnum):
     HAS = "_has"
     TYPE_HISTORY = "the history of a type"
     SYSTEM_HISTORY = "the history of the system"
+    COMPARTMENT = "compartment search"
+    SYSTEM_SEARCH = "search over several types"
     BARE_ID = "a reference parameter with an id alone"
     PAGES = "links to further pages"
     CARE_TEAMS = "search for a CareTeam or a List by anything but its id"
@@ -49,7 +53,10 @@ SEKMET = Upstream(
     "sekmet",
     start_sekmet,
     absolute=True,
-    lacks={Feature.CARE_TEAMS: "It has no search parameter for these two types, and says so with 400."},
+    lacks={
+        Feature.CARE_TEAMS: "It has no search parameter for these two types, and says so with 400.",
+        Feature.SYSTEM_SEARCH: _NO_SYSTEM_SEARCH,
+    },
 )
 SEKMET_ABSOLUTE = Upstream(
     "sekmet-absolute",
@@ -61,6 +68,8 @@ MEDPLUM = Upstream(
     "medplum",
     start_medplum,
     lacks={
+        Feature.COMPARTMENT: "It takes the path for an unknown one.",
+        Feature.SYSTEM_SEARCH: _NO_SYSTEM_SEARCH,
         Feature.BARE_ID: "It compares references as text.",
         Feature.PAGES: "It answers one page.",
         Feature.INCLUDE: "Its repository in memory leaves them out without a word.",
@@ -72,8 +81,12 @@ MEDPLUM = Upstream(
     # It compares references as text, the version in them as well.
     hard_to_find=("-versioned",),
 )
-HAPI = Upstream("hapi-easy", start_hapi)
-HAPI_STRICT = Upstream("hapi-strict", lambda: start_hapi(strict=True))
+_HAPI_LACKS = {
+    Feature.COMPARTMENT: "It answers 400 not-supported.",
+    Feature.SYSTEM_SEARCH: _NO_SYSTEM_SEARCH,
+}
+HAPI = Upstream("hapi-easy", start_hapi, lacks=_HAPI_LACKS)
+HAPI_STRICT = Upstream("hapi-strict", lambda: start_hapi(strict=True), lacks=_HAPI_LACKS)
 
 UPSTREAMS = [
     pytest.param(SEKMET, id=SEKMET.name, marks=pytest.mark.sekmet),
