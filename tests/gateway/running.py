@@ -14,6 +14,7 @@ import httpx2
 import uvicorn
 
 from gateway.app import Gateway
+from gateway.commands.http import BoundedHttpProtocol
 from gateway.keys.development import development_key, mint, public_jwks
 from gateway.settings.model import Settings
 from gateway.web.answer import Message, Receive, Scope, Send
@@ -96,7 +97,7 @@ def _read_answer(answer: bytes) -> httpx2.Response:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(upstream: str, folder: Path, **settings: Any) -> AsyncIterator[Running]:
+async def running_gateway(upstream: str, folder: Path, /, **settings: Any) -> AsyncIterator[Running]:
     """A gateway in front of `upstream` until the block ends. `settings` are laid over the least configuration."""
     async with running_gateways({"": upstream}, folder, **settings) as gateways:
         yield gateways[""]
@@ -171,6 +172,7 @@ async def served(application: ASGIApplication, port: int) -> AsyncIterator[None]
     config = uvicorn.Config(
         application,
         port=port,
+        http=BoundedHttpProtocol,
         log_level="warning",
         access_log=False,
         ws="none",

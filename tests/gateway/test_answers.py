@@ -374,6 +374,34 @@ async def test_a_server_that_fails_is_told_by_status_and_reason_and_nothing_of_i
         assert refused(await front.hostiles[mode].ask(path), *FAILURES[mode])
 
 
+async def test_answers_without_their_body_give_their_connection_back(sekmet: Server, tmp_path: Path) -> None:
+    """A Binary is streamed: HEAD, 304 and refusals must not keep the server's answer open."""
+    few = {"pool": {"connections": 1, "queue": 1, "queue_timeout_seconds": 0.2}}
+    async with running_gateway(sekmet.base_url, tmp_path, upstream=few) as gateway:
+        assert (await gateway.ask("/metadata", None)).status_code == 200
+        for path, scope, status in (
+            ("/Binary/pat-a-binary", "patient/*.rs", 200),
+            ("/Binary/pat-b-binary", "patient/*.rs", 404),
+            ("/Patient/pat-b", "system/*.rs", 200),
+            ("/Patient/no-such", "system/*.rs", 404),
+        ):
+            for method in ("HEAD", "HEAD", "GET"):
+                assert (await gateway.ask(path, scope, method=method)).status_code == status
+
+
+async def test_two_tokens_are_no_token(gateway: Running) -> None:
+    own, other = gateway.token("patient/*.rs"), gateway.token("patient/*.rs", patient="pat-b")
+    for second in (own, other):
+        answer = await gateway.raw("/fhir/Patient/pat-a", own, f"Authorization: Bearer {second}")
+        assert refused(answer, 401, "token_malformed")
+
+
+async def test_what_lies_beside_the_base_is_not_there(gateway: Running) -> None:
+    for target in ("/fhirX/Patient/pat-a", "/Patient/pat-a", "/", "/fhi%72/Patient/pat-a", "//fhir/Patient/pat-a"):
+        answer = await gateway.raw(target, gateway.token("patient/*.rs"))
+        assert (answer.status_code, "pat-a" in answer.text) == (404, False)
+
+
 async def test_a_server_that_is_away_is_502_and_its_metadata_too(front: Front) -> None:
     for path in ("/Patient/pat-a", "/Observation"):
         assert refused(await front.down.ask(path), 502, "upstream_unreachable")
