@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 
 from gateway.app import Gateway
+from gateway.commands.http import BoundedHttpProtocol
 from gateway.settings.model import Settings
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.logs import configure_logs
@@ -72,7 +73,7 @@ def _config(app: Any, host: str, port: int, *, lifespan: Literal["on", "off"]) -
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan=lifespan,
         access_log=False,

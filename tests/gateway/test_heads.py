@@ -1,6 +1,7 @@
 """A request head has an end: whoever goes on writing one is answered and cut off, and the gateway lives on."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,18 +24,16 @@ async def test_a_head_without_end_is_cut_off(start: bytes, more: bytes, tmp_path
         parts = urlsplit(gateway.base_url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write(start)
-        written = 0
-        try:
-            while written < 40 * MAX_HEAD:
+        answered = asyncio.ensure_future(reader.read())
+        with contextlib.suppress(ConnectionError):
+            while not answered.done():
                 writer.write(more)
-                written += len(more)
                 await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.transport.abort()
-        assert written < 40 * MAX_HEAD
-        del reader
+                await asyncio.sleep(0)
+        # The connection may be reset with the answer still under way; what counts is that it is over.
+        with contextlib.suppress(ConnectionError):
+            assert b" 431 " in await answered
+        writer.transport.abort()
         alive = await gateway.client.get(f"{parts.scheme}://{parts.netloc}/healthz")
         assert alive.status_code == 200
 
