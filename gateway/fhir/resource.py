@@ -36,30 +36,30 @@ def check_text(body: bytes) -> None:
             raise MalformedResourceError("not UTF-8") from error
 
 
-def open_resource(body: bytes | msgspec.Raw) -> Members:
-    """The members of one resource. The text must have passed `check_text`, alone or as part of its Bundle.
+def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
+    """The members of one resource, and the text that says them. `body` must have passed `check_text`.
 
-    Raises `MalformedResourceError` for anything that is not a JSON object nested to a sane depth, and for an object
-    that has a member twice, however it is written: what our decoder and the client's could read differently has no
-    meaning (performance.md rule 11).
+    The text is written from the members, so that it holds nothing that was not read. Raises `MalformedResourceError`
+    for anything that is not a JSON object nested to a sane depth, and for an object that has a member twice, however
+    it is written: what our decoder and the client's could read differently has no meaning (performance.md rule 11).
     """
     try:
         members = _MEMBERS.decode(body)
-        length = memoryview(body).nbytes
+        text = _ENCODER.encode(members)
         # Written again, a member that stood twice stands once; the same length means that none did. White space also
         # makes a difference, so it goes first; escapes in names do, and leave it to the exact decoder.
-        if len(_ENCODER.encode(members)) != length:
+        if len(text) != memoryview(body).nbytes:
             compact = msgspec.json.format(bytes(body), indent=-1)
             if len(_ENCODER.encode(_MEMBERS.decode(compact))) != len(compact):
                 json.loads(compact, object_pairs_hook=_without_duplicates)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedResourceError("not one JSON object with each member once") from error
-    return members
+    return members, text
 
 
-def write_resource(members: Mapping[str, msgspec.Raw]) -> bytes:
-    """The resource as JSON; every value's bytes are those that came."""
-    return _ENCODER.encode(members)
+def open_resource(body: bytes | msgspec.Raw) -> Members:
+    """The members alone. Raises `MalformedResourceError`."""
+    return read_resource(body)[0]
 
 
 _TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}

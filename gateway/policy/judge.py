@@ -23,6 +23,7 @@ from gateway.fhir.resource import (
     nested_resources,
     open_resource,
     pick,
+    read_resource,
 )
 from gateway.policy.decision import KeepMatches, KeepResource, KeepVersions
 from gateway.policy.grant import Grant
@@ -124,15 +125,15 @@ def _references(value: Any, bases: Sequence[str]) -> tuple[Reference, ...]:
     return tuple(found)
 
 
-def judge_resource(body: bytes, keep: KeepResource) -> tuple[Members, Judgement]:
-    """The resource that a read brought, opened, and whether it may be shown.
+def judge_resource(body: bytes, keep: KeepResource) -> tuple[bytes, Judgement]:
+    """The resource that a read brought, as it would leave, and whether it may.
 
     Raises `MalformedResourceError`.
     """
-    members = open_resource(body)
+    members, text = read_resource(body)
     if address_in(members) != (keep.reference.resource_type, keep.reference.id):
-        return members, False
-    return members, judge(members, keep.permission, keep.grant)
+        return text, False
+    return text, judge(members, keep.permission, keep.grant)
 
 
 @dataclass(slots=True)

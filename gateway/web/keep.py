@@ -6,7 +6,7 @@ from gateway.fhir.bundle import Bundle, read_bundle, write_bundle
 from gateway.fhir.interaction import Conditions, Read
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
 from gateway.fhir.reference import Reference
-from gateway.fhir.resource import MalformedResourceError, write_resource
+from gateway.fhir.resource import MalformedResourceError
 from gateway.policy.decision import (
     Allow,
     KeepBinary,
@@ -88,10 +88,10 @@ class Keeper:
 
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
         fetched = await self._server.fetch(send, asked.trace)
-        members, judgement = judge_resource(fetched.body, keep)
+        text, judgement = judge_resource(fetched.body, keep)
         if not await self._reader.holds(judgement, asked):
             raise Refused(Reason.OUT_OF_REACH)
-        return self._verified(write_resource(members), fetched, asked)
+        return self._verified(text, fetched, asked)
 
     def _verified(self, body: bytes, fetched: Fetched, asked: Asked) -> Answer:
         conditions = asked.interaction.conditions if isinstance(asked.interaction, Read) else Conditions()
