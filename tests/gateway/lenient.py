@@ -18,11 +18,11 @@ class Lenient:
     """What it holds, and what it was asked: `METHOD path?query`, each once it came."""
 
     base_url: str
-    resources: Sequence[Resource] = ()
+    resources: Sequence[Resource] = field(default=(), repr=False)
     search_parameters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     page_size: int = 50
     read_answer: Resource | None = None
-    asked: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list, repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

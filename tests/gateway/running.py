@@ -30,8 +30,8 @@ ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Seen:
     """A witness that keeps what it is told."""
 
-    records: list[Record] = field(default_factory=list)
-    faults: list[Record] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list, repr=False)
+    faults: list[Record] = field(default_factory=list, repr=False)
 
     def see(self, record: Record) -> None:
         """Keep the record."""

@@ -162,6 +162,7 @@ async def test_every_refusal_is_an_outcome_with_its_reason_and_is_not_stored(gat
         "/Observation?access_token=x": Reason.TOKEN_IN_QUERY,
         "/Practitioner?name=x": Reason.SEARCH_BY_ID_ONLY,
         "/Subscription": Reason.TYPE_OUT_OF_REACH,
+        "/Patient/pat-a?_summary=count": Reason.COUNT_NOT_EXACT,
         "/$reindex": Reason.OPERATION_NOT_ALLOWED,
         "/?_page=nonsense": Reason.PAGE_UNKNOWN,
     }
