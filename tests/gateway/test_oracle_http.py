@@ -6,7 +6,6 @@ they like. Token, parser, decision, judge, paging and writing are all in the way
 
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -31,12 +30,12 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 Chart = tuple[Resource, ...]
 
 
-@dataclass(frozen=True)
 class House:
     """One lenient server, and in front of it a gateway for each way that a practitioner's reach can be drawn."""
 
-    lenient: Lenient
-    gateways: dict[bool, Running]
+    def __init__(self, lenient: Lenient, gateways: dict[bool, Running]) -> None:
+        self.lenient = lenient
+        self.gateways = gateways
 
     def __repr__(self) -> str:
         return "house"  # so that a counterexample shows the chart and the token alone
