@@ -140,16 +140,20 @@ def judge_resource(body: bytes, keep: KeepResource) -> tuple[bytes, Judgement]:
 class Verdict:
     """What is kept of a Bundle, in order, and what is dropped, by type.
 
-    `pending` are Provenances by their place in `kept`, which is None there until they are settled.
+    `pending` are Provenances by their place in `kept`, which is None there until they are settled. `missed` are those
+    dropped that the server did not call includes: narrowing should have kept them away.
     """
 
     kept: list[Entry | None] = field(default_factory=list)
     pending: dict[int, tuple[Entry, Targets]] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)
 
-    def drop(self, resource_type: str) -> None:
+    def drop(self, resource_type: str, *, included: bool = False) -> None:
         """Count one entry that does not leave."""
         self.dropped[resource_type] = self.dropped.get(resource_type, 0) + 1
+        if not included:
+            self.missed[resource_type] = self.missed.get(resource_type, 0) + 1
 
     def judged(self, entry: Entry, judgement: Judgement, resource_type: str) -> None:
         """Note one judgement."""
@@ -201,7 +205,7 @@ def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
         entry.search = _MATCH
     judgement = judge(members, permission, grant)
     if judgement is False:
-        verdict.drop(resource_type)
+        verdict.drop(resource_type, included=mode == "include")
         return
     entry.fullUrl = f"{grant.rules.public_base}/{resource_type}/{resource_id}"
     entry.request = entry.response = None

@@ -111,14 +111,14 @@ class Keeper:
         kept = len(entries)
         if allow.left_out:
             entries.append(outcome_entry(allow.left_out))
-        exact = isinstance(keep, KeepMatches) and keep.exact and not verdict.dropped
+        exact = isinstance(keep, KeepMatches) and keep.exact and not verdict.missed
         kind = "searchset" if isinstance(keep, KeepMatches) else "history"
         total = bundle.total if exact or asked.grant.unlimited else None
         body = write_bundle(kind, links=self._links(bundle, asked), entries=entries, total=total)
         answer = fhir_answer(self._rewriter.rewrite(body))
         answer.kept, answer.dropped = kept, verdict.dropped
         if isinstance(keep, KeepMatches) and keep.exact:
-            answer.misses = verdict.dropped
+            answer.misses = verdict.missed
         return answer
 
     async def _settle(self, verdict: Verdict, asked: Asked) -> None:
@@ -129,7 +129,7 @@ class Keeper:
             if await self._any_target(targets, shown, known, asked):
                 verdict.kept[place] = entry
             else:
-                verdict.drop("Provenance")
+                verdict.drop("Provenance", included=entry.search is not None and entry.search.mode == "include")
 
     async def _any_target(
         self, targets: Targets, shown: set[str | None], known: dict[Reference, bool], asked: Asked

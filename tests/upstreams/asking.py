@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,12 @@ class Front:
         found = [literal(one) for answer in answers for one in resources_in(answer, mode)]
         assert len(found) == len(set(found)) or mode == "include", "a resource came twice"
         return self._findable(found)
+
+    def misses(self, grant: Grant, answers: Iterable[httpx2.Response]) -> list[Mapping[str, int]]:
+        """For each of the answers what narrowing should have kept away and did not, if anything."""
+        decided = {record.decision_id: record.answer for record in self.gateways[grant.reach].seen.records}
+        told = [decided[answer.headers["x-decision-id"]] for answer in answers]
+        return [one.misses for one in told if one is not None and one.misses]
 
     def _findable(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if not name.endswith(self.upstream.hard_to_find)}

@@ -29,6 +29,7 @@ IN_THE_ENCOUNTER = of_type(
     "Observation", lambda one: one.get("encounter", {}).get("reference") == "Encounter/pat-a-encounter-1"
 )
 BY_THE_DOCTOR = of_type("Observation", about("pat-a"), by_practitioner("practitioner-1"))
+NOT_THAT_CODE = of_type("Observation", about("pat-a"), lambda one: not coded("4548-4")(one))
 HEIGHT = of_type("Observation", about("pat-a"), coded("8302-2"))
 BOTH_PROVENANCES = named("Provenance/pat-a-provenance", "Provenance/provenance-of-two")
 # Some of them are ids of B's records.
@@ -80,6 +81,8 @@ SEARCHES = (
     Search("both patients at once", "/Observation?patient=pat-a&patient=pat-b", nothing),
     Search("a group of patients", "/Observation?subject=Group/group-1", nothing),
     Search("anybody but the other", "/Observation?status:not=amended", A_OBSERVATIONS),
+    Search("of no subject", "/Observation?subject:missing=true", nothing),
+    Search("of anything but a code", "/Observation?code:not=4548-4", NOT_THAT_CODE),
     Search("by code", "/Observation?code=4548-4", of_type("Observation", about("pat-a"), coded("4548-4"))),
     Search("by code, of both", "/Observation?code=4548-4&patient=pat-b", nothing),
     Search("by category", f"/Observation?category={OBSERVATION_CATEGORY}|laboratory", A_LABS),

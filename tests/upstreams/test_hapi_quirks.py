@@ -78,9 +78,7 @@ async def test_b1_the_content_of_a_page_is_as_it_is_now(front: Front) -> None:
 
         pages = [first, *await front.pages(link_of(first, "next") or "")]
         assert front.found(pages) == front.expected(A_OBSERVATIONS)
-        answered = [record.answer for record in front.gateways["full"].seen.records if record.answer is not None]
-        misses = [answer.misses for answer in answered[-len(pages) :] if answer.misses]
-        assert misses == [{"Observation": 1}], "the alarm did not ring"
+        assert front.misses(A, pages) == [{"Observation": 1}], "the alarm did not ring"
         assert link_of(pages[-1], "next") is None
 
 

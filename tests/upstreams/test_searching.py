@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_it_finds(front: Front, search: Search) -> None:
     options = {} if search.form is None else {"method": "POST", "content": search.form, "headers": FORM}
     answers = await front.pages(search.path, search.grant, **options)
+    assert front.misses(search.grant, answers) == [], "the alarm rang"
     matches, includes = (front.found(answers, mode) for mode in ("match", "include"))
     if front.upstream.lacks.keys().isdisjoint(search.needs):
         assert [answer.status_code for answer in answers] == [200] * len(answers)
