@@ -291,3 +291,16 @@ async def test_a_refusal_of_the_server_says_nothing_of_it(front: Front) -> None:
     answer = await front.ask("/?_type=Observation")
     assert (answer.status_code, reason_of(answer)) == (400, "upstream_rejected")
     assert "HAPI" not in answer.text
+
+
+async def test_a_binary_leaves_raw_where_raw_is_asked_for(front: Front) -> None:
+    """HAPI names the security context in a head of its own, which decides before a byte is read."""
+    raw = await direct(front, "/Binary/pat-a-binary", headers={"accept": "*/*"})
+    assert raw.headers["x-security-context"] == "Patient/pat-a", "the quirk is gone"
+    letter = await front.ask("/Binary/pat-a-binary", headers={"accept": "*/*"})
+    assert (letter.content, letter.headers["content-type"]) == (b"Letter of pat-a: letter\n", "text/plain")
+    assert (await front.ask("/Binary/pat-a-scan", headers={"accept": "*/*"})).content == b"scan"
+    absent = await front.ask("/Binary/never-was", headers={"accept": "*/*"})
+    for name in ("pat-b-binary", "pat-b-scan"):
+        hidden = await front.ask(f"/Binary/{name}", headers={"accept": "*/*"})
+        assert (hidden.status_code, hidden.content) == (404, absent.content)

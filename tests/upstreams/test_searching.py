@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.gateway.marks import ids_in, link_of, resources_in
-from tests.upstreams.asking import FORM, Front, Grant
+from gateway.scopes.resource_types import RESOURCE_TYPES
+from tests.gateway.marks import ids_in, link_of, reason_of, resources_in
+from tests.upstreams.asking import FORM, A, Front, Grant
 from tests.upstreams.searches import SEARCHES, Search
 from tests.upstreams.stored import about, in_chart, nothing, of_type
 from tests.upstreams.upstream import Feature
@@ -21,11 +22,31 @@ async def test_it_finds(front: Front, search: Search) -> None:
         assert [answer.status_code for answer in answers] == [200] * len(answers)
         assert matches == front.expected(search.matches)
         assert includes == front.expected(search.includes)
+        assert answers[0].json().get("total", len(matches)) == len(matches)
         assert any(resources_in(answer, "outcome") for answer in answers) == search.left_out
     else:
         assert answers[0].status_code in {200, 400}
         assert matches <= front.expected(search.matches)
         assert includes <= front.expected(search.includes)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [A, Grant("user/*.rs", {"fhirUser": "Practitioner/practitioner-1", "patient": None}, reach="practice")],
+    ids=["a patient's app", "a practitioner held to a practice"],
+)
+async def test_every_type_is_refused_or_narrowed_by_a_parameter_that_the_server_knows(
+    front: Front, grant: Grant
+) -> None:
+    statement = (await front.ask("/metadata", grant)).json()
+    declared = {resource["type"] for resource in statement["rest"][0]["resource"]}
+    for resource_type in sorted(RESOURCE_TYPES):
+        answer = await front.ask(f"/{resource_type}", grant)
+        assert front.misses(grant, [answer]) == [], resource_type
+        if answer.status_code == 403:
+            assert reason_of(answer) in {"type_out_of_reach", "search_by_id_only"}, resource_type
+        else:
+            assert answer.status_code == 200 or resource_type not in declared, resource_type
 
 
 @pytest.mark.parametrize("count", [5, 200])
