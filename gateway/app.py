@@ -48,7 +48,9 @@ from gateway.web.grants import Grants
 from gateway.web.health import Health
 from gateway.web.keep import Keeper
 from gateway.web.metadata import Metadata
+from gateway.web.pages import Pages
 from gateway.web.reach import PanelSearch, UserCompartments
+from gateway.web.reading import Reader
 from gateway.web.token_cache import TokenCache
 from gateway.web.trace import Trace
 from gateway.web.witness import Witness
@@ -188,15 +190,18 @@ class Gateway:
             PanelSearch(one.resource_type, one.parameter, one.patient_element) for one in settings.compartments.panel
         )
         users = UserCompartments(server, rules, panel, base_paths, lifetime=settings.compartments.cache_seconds)
-        keeper = Keeper(
+        rewriter = AddressRewriter(settings.upstream.base_url, settings.public_base_url)
+        reader = Reader(server)
+        pages = Pages(
             server,
+            reader,
             sealer,
-            AddressRewriter(settings.upstream.base_url, settings.public_base_url),
-            self._metadata,
+            rewriter,
+            base_paths,
             public_base=settings.public_base_url,
-            base_paths=base_paths,
-            page_lifetime=settings.paging.lifetime_seconds,
+            lifetime=settings.paging.lifetime_seconds,
         )
+        keeper = Keeper(server, reader, pages, rewriter, self._metadata)
         return Parts(
             resolver=self._resolver(),
             grants=Grants(rules, users, entries=settings.token_cache.entries),

@@ -296,7 +296,7 @@ def _decide_system_search(search: SystemSearch, grant: Grant) -> Decision:
             return Deny(Reason.COUNT_NOT_EXACT, offender="_summary" if query.summary else "_count")
         query = replace(query, summary=None, total=None, elements=())
     includes, stripped = reachable_includes(query, grant)
-    keep: Keep = KeepMatches(grant, None, None, exact=grant.unlimited)
+    keep: Keep = KeepMatches(grant, None, None, exact=grant.unlimited, types=frozenset(types) or None)
     send = Send("", _system_query(replace(query, includes=includes), grant), search=True)
     return Allow(send, keep, left_out=(*left_out, *stripped))
 

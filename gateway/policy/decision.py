@@ -45,7 +45,7 @@ class KeepBinary:
 
 @dataclass(frozen=True, slots=True)
 class KeepMatches:
-    """Keep the entries of a searchset. `match` is for the searched type; None where several types are searched.
+    """Keep the entries of a searchset. `match` is for the searched type; None where several are searched: `types`.
 
     `ids` are those that the search named by `_id`: whatever else comes back as a match is dropped. `exact` says that
     the narrowed query returns nothing but what is permitted, so that its total is safe to repeat.
@@ -55,6 +55,7 @@ class KeepMatches:
     match: Permission | None
     ids: frozenset[str] | None
     exact: bool
+    types: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

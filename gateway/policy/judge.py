@@ -155,6 +155,12 @@ class Verdict:
         if not included:
             self.missed[resource_type] = self.missed.get(resource_type, 0) + 1
 
+    def add(self, other: "Verdict") -> None:
+        """Count what was dropped of another page as well."""
+        for mine, theirs in ((self.dropped, other.dropped), (self.missed, other.missed)):
+            for resource_type, count in theirs.items():
+                mine[resource_type] = mine.get(resource_type, 0) + count
+
     def judged(self, entry: Entry, judgement: Judgement, resource_type: str) -> None:
         """Note one judgement."""
         if judgement is True:
@@ -196,6 +202,8 @@ def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
     grant, permission = keep.grant, keep.match
     if permission is None:
         permission = grant.find(resource_type)
+        if keep.types is not None and resource_type not in keep.types:
+            mode = "include"
     if mode == "include" or permission.resource_type != resource_type:
         permission, entry.search = grant.visible(resource_type), _INCLUDE
     elif keep.ids is not None and resource_id not in keep.ids:

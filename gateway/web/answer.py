@@ -43,10 +43,14 @@ class Answer:
 class Refused(Exception):
     """Ends the way of a request with a refusal; its value says why."""
 
-    def __init__(self, reason: Reason, offender: str = "", *, scope: str = "", hint: str = "") -> None:
+    def __init__(
+        self, reason: Reason, offender: str = "", *, scope: str = "", hint: str = "", told: Reason | None = None
+    ) -> None:
+        """`told` is what the client is told, where that must be less than the reason that our own log has."""
         super().__init__(reason.value)
         self.deny = Deny(reason, offender, scope)
         self.hint = hint
+        self.told = told
         self.headers: list[Header] = []
 
     @classmethod
@@ -66,13 +70,15 @@ def refusal(refused: Refused, *, realm: str) -> Answer:
     Not found and out of reach are one answer, byte for byte (leak_30); the audit line knows which it was.
     """
     reason = refused.deny.reason
-    answer = ANSWERS[reason]
-    told = Reason.NOT_FOUND if answer == ANSWERS[Reason.NOT_FOUND] else reason
+    told = refused.told or reason
+    answer = ANSWERS[told]
+    if answer == ANSWERS[Reason.NOT_FOUND]:
+        told = Reason.NOT_FOUND
     offender = "" if told is Reason.NOT_FOUND else refused.deny.offender
     sentence = f"{answer.sentence} {refused.hint}".strip()
     outcome = operation_outcome(code=answer.issue_code, reason=told, sentence=sentence, expression=offender)
     headers = [*_FHIR_HEADERS, *refused.headers, (b"cache-control", b"no-store")]
-    challenge = _challenge(reason, answer.status, refused.deny.scope, realm)
+    challenge = _challenge(told, answer.status, refused.deny.scope, realm)
     if challenge:
         headers.append((b"www-authenticate", challenge.encode("ascii", "replace")))
     if answer.status == 503:

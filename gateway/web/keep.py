@@ -2,10 +2,8 @@
 
 from typing import assert_never
 
-from gateway.fhir.bundle import Bundle, read_bundle, write_bundle
 from gateway.fhir.interaction import Conditions, Read
-from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
-from gateway.fhir.reference import Reference
+from gateway.fhir.links import AddressRewriter
 from gateway.fhir.resource import MalformedResourceError
 from gateway.policy.decision import (
     Allow,
@@ -17,41 +15,28 @@ from gateway.policy.decision import (
     Relay,
     Send,
 )
-from gateway.policy.judge import Targets, Verdict, judge_bundle, judge_resource, outcome_entry
+from gateway.policy.judge import judge_resource
 from gateway.policy.reasons import Reason
-from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, Refused, fhir_answer
 from gateway.web.binary import keep_binary, relay
 from gateway.web.conditions import unchanged
 from gateway.web.fetch import Fetched, FhirServer
 from gateway.web.metadata import Metadata
-from gateway.web.reading import MAX_TARGETS, Asked, Reader
+from gateway.web.pages import Pages
+from gateway.web.reading import Asked, Reader
 from gateway.web.trace import Trace
-
 
 class Keeper:
     """Carries out an `Allow`."""
 
     def __init__(
-        self,
-        server: FhirServer,
-        sealer: Sealer,
-        rewriter: AddressRewriter,
-        metadata: Metadata,
-        *,
-        public_base: str,
-        base_paths: tuple[str, ...],
-        page_lifetime: int,
+        self, server: FhirServer, reader: Reader, pages: Pages, rewriter: AddressRewriter, metadata: Metadata
     ) -> None:
-        """`page_lifetime` is in seconds."""
         self._server = server
-        self._reader = Reader(server)
-        self._sealer = sealer
+        self._reader = reader
+        self._pages = pages
         self._rewriter = rewriter
         self._metadata = metadata
-        self._public_base = public_base
-        self._base_paths = base_paths
-        self._page_lifetime = page_lifetime
 
     async def answer(self, allow: Allow, asked: Asked) -> Answer:
         """The answer to an allowed request. Raises `Refused`."""
@@ -69,7 +54,7 @@ class Keeper:
                 case KeepResource():
                     return await self._resource(allow.send, keep, asked)
                 case KeepMatches() | KeepVersions():
-                    return await self._bundle(allow, keep, asked)
+                    return await self._pages.answer(allow, keep, asked)
         except MalformedResourceError as error:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
         assert_never(keep)
@@ -87,8 +72,16 @@ class Keeper:
         return await relay(self._server, send, asked, self._rewriter)
 
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
-        fetched = await self._server.fetch(send, asked.trace)
-        text, judgement = judge_resource(fetched.body, keep)
+        try:
+            fetched = await self._server.fetch(send, asked.trace)
+            text, judgement = judge_resource(fetched.body, keep)
+        except MalformedResourceError as error:
+            raise Refused(Reason.UPSTREAM_MALFORMED, told=Reason.NOT_FOUND) from error
+        except Refused as refused:
+            # Whoever may not see a record must not learn from its flaws that it exists (leak_30).
+            if refused.deny.reason is Reason.UPSTREAM_TOO_LARGE:
+                refused.told = Reason.NOT_FOUND
+            raise
         if not await self._reader.holds(judgement, asked):
             raise Refused(Reason.OUT_OF_REACH)
         return self._verified(text, fetched, asked)
@@ -100,59 +93,3 @@ class Keeper:
         answer = fhir_answer(self._rewriter.rewrite(body), headers=fetched.validators)
         answer.kept = 1
         return answer
-
-    async def _bundle(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
-        fetched = await self._server.fetch(allow.send, asked.trace)
-        bundle = read_bundle(fetched.body)
-        verdict = judge_bundle(bundle, keep)
-        if verdict.pending:
-            await self._settle(verdict, asked)
-        entries = [entry for entry in verdict.kept if entry is not None]
-        kept = len(entries)
-        if allow.left_out:
-            entries.append(outcome_entry(allow.left_out))
-        exact = isinstance(keep, KeepMatches) and keep.exact and not verdict.missed
-        kind = "searchset" if isinstance(keep, KeepMatches) else "history"
-        total = bundle.total if exact or asked.grant.unlimited else None
-        body = write_bundle(kind, links=self._links(bundle, asked), entries=entries, total=total)
-        answer = fhir_answer(self._rewriter.rewrite(body))
-        answer.kept, answer.dropped = kept, verdict.dropped
-        if isinstance(keep, KeepMatches) and keep.exact:
-            answer.misses = verdict.missed
-        return answer
-
-    async def _settle(self, verdict: Verdict, asked: Asked) -> None:
-        """Judge the Provenances of a page by their targets: those on the page first, then others, within a bound."""
-        known: dict[Reference, bool] = {}
-        shown = {entry.fullUrl for entry in verdict.kept if entry is not None}
-        for place, (entry, targets) in verdict.pending.items():
-            if await self._any_target(targets, shown, known, asked):
-                verdict.kept[place] = entry
-            else:
-                verdict.drop("Provenance", included=entry.search is not None and entry.search.mode == "include")
-
-    async def _any_target(
-        self, targets: Targets, shown: set[str | None], known: dict[Reference, bool], asked: Asked
-    ) -> bool:
-        plain = [Reference(one.resource_type, one.id) for one in targets.references]
-        if any(f"{self._public_base}/{one}" in shown or known.get(one) for one in plain):
-            return True
-        for one in plain:
-            if one not in known and len(known) < MAX_TARGETS:
-                known[one] = await self._reader.may_see(one, asked)
-            if known.get(one):
-                return True
-        return False
-
-    def _links(self, bundle: Bundle, asked: Asked) -> list[tuple[str, str]]:
-        """Our own `self`, and every paging link sealed for this grant (leak_07)."""
-        path, query = asked.address
-        links = [("self", f"{self._public_base}{path}{'?' + query if query else ''}")]
-        expires_at = int(asked.now) + self._page_lifetime
-        for link in bundle.link:
-            if link.relation in PAGING_RELATIONS:
-                target = page_target(link.url, self._base_paths)
-                if target is not None:
-                    handle = self._sealer.seal(SealedPage(path, query, target, expires_at), asked.access)
-                    links.append((link.relation, f"{self._public_base}/?_page={handle}"))
-        return links

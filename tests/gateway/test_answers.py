@@ -365,6 +365,8 @@ FAILURES = {
     Mode.CLOSES_AT_ONCE: (502, "upstream_unreachable"),
     Mode.TRUNCATED_BODY: (502, "upstream_unreachable"),
 }
+# A record that cannot be judged is answered as an absent one: its flaws must not tell that it exists (leak_30).
+FLAWED_RECORDS = {Mode.MALFORMED_JSON, Mode.HUGE_BODY}
 
 
 @pytest.mark.parametrize("mode", FAILURES)
@@ -372,7 +374,8 @@ async def test_a_server_that_fails_is_told_by_status_and_reason_and_nothing_of_i
     front: Front, mode: Mode
 ) -> None:
     for path in ("/Observation/a-1", "/Observation"):
-        assert refused(await front.hostiles[mode].ask(path), *FAILURES[mode])
+        hidden = path == "/Observation/a-1" and mode in FLAWED_RECORDS
+        assert refused(await front.hostiles[mode].ask(path), *((404, "not_found") if hidden else FAILURES[mode]))
 
 
 async def test_answers_without_their_body_give_their_connection_back(sekmet: Server, tmp_path: Path) -> None:

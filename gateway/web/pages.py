@@ -1,0 +1,137 @@
+"""Searches and histories: each page judged entry by entry, empty ones passed over, links sealed."""
+
+from gateway.fhir.bundle import Bundle, Entry, read_bundle, write_bundle
+from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
+from gateway.fhir.reference import Reference
+from gateway.policy.decision import Allow, KeepMatches, KeepVersions, Send
+from gateway.policy.judge import Targets, Verdict, judge_bundle, outcome_entry
+from gateway.policy.sealed_page import SealedPage, Sealer
+from gateway.web.answer import Answer, fhir_answer
+from gateway.web.fetch import FhirServer
+from gateway.web.reading import MAX_TARGETS, Asked, Reader
+
+# How many pages are looked through for one that holds something. A `next` link that leads to nothing tells that
+# something is hidden (leak_19); beyond this bound that is all it tells.
+MAX_SKIPPED = 10
+
+
+class Pages:
+    """Answers with a Bundle."""
+
+    def __init__(
+        self,
+        server: FhirServer,
+        reader: Reader,
+        sealer: Sealer,
+        rewriter: AddressRewriter,
+        base_paths: tuple[str, ...],
+        *,
+        public_base: str,
+        lifetime: int,
+    ) -> None:
+        """`base_paths` are the paths below which a paging link may lie; `lifetime` of ours is in seconds."""
+        self._server = server
+        self._reader = reader
+        self._sealer = sealer
+        self._rewriter = rewriter
+        self._base_paths = base_paths
+        self._public_base = public_base
+        self._lifetime = lifetime
+
+    async def answer(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
+        """The page that `allow` asks for. Raises `Refused` and `MalformedResourceError`."""
+        bundle, verdict = await self._judged(allow.send, keep, asked)
+        targets = self._targets(bundle)
+        entries = [entry for entry in verdict.kept if entry is not None]
+        if verdict.missed:
+            targets = await self._skip_hidden(entries, verdict, targets, keep, asked)
+        kept = len(entries)
+        if allow.left_out:
+            entries.append(outcome_entry(allow.left_out))
+        exact = isinstance(keep, KeepMatches) and keep.exact
+        total = bundle.total if (exact and not verdict.missed) or asked.grant.unlimited else None
+        kind = "searchset" if isinstance(keep, KeepMatches) else "history"
+        body = write_bundle(kind, links=self._links(targets, asked), entries=entries, total=total)
+        answer = fhir_answer(self._rewriter.rewrite(body))
+        answer.kept, answer.dropped = kept, verdict.dropped
+        if exact:
+            answer.misses = verdict.missed
+        return answer
+
+    async def _judged(self, send: Send, keep: KeepMatches | KeepVersions, asked: Asked) -> tuple[Bundle, Verdict]:
+        bundle = read_bundle((await self._server.fetch(send, asked.trace)).body)
+        verdict = judge_bundle(bundle, keep)
+        if verdict.pending:
+            await self._settle(verdict, asked)
+        return bundle, verdict
+
+    async def _skip_hidden(
+        self,
+        entries: list[Entry],
+        verdict: Verdict,
+        targets: dict[str, str],
+        keep: KeepMatches | KeepVersions,
+        asked: Asked,
+    ) -> dict[str, str]:
+        """Pass over following pages of which nothing may be shown (enforcement.md 8); the links that then hold.
+
+        An empty page is replaced by the first that is not, and `next` leads to a page that holds something, or is gone.
+        """
+        for _ in range(MAX_SKIPPED):
+            following = targets.get("next")
+            if following is None:
+                return targets
+            path, _, query = following.partition("?")
+            bundle, more = await self._judged(Send(path, query), keep, asked)
+            kept = [entry for entry in more.kept if entry is not None]
+            if kept and entries:
+                return targets
+            entries += kept
+            verdict.add(more)
+            found = self._targets(bundle)
+            targets = {name: target for name, target in targets.items() if name != "next"}
+            if "next" in found:
+                targets["next"] = found["next"]
+        return targets
+
+    async def _settle(self, verdict: Verdict, asked: Asked) -> None:
+        """Judge the Provenances of a page by their targets: those on the page first, then others, within a bound."""
+        known: dict[Reference, bool] = {}
+        shown = {entry.fullUrl for entry in verdict.kept if entry is not None}
+        for place, (entry, targets) in verdict.pending.items():
+            if await self._any_target(targets, shown, known, asked):
+                verdict.kept[place] = entry
+            else:
+                verdict.drop("Provenance", included=entry.search is not None and entry.search.mode == "include")
+
+    async def _any_target(
+        self, targets: Targets, shown: set[str | None], known: dict[Reference, bool], asked: Asked
+    ) -> bool:
+        plain = [Reference(one.resource_type, one.id) for one in targets.references]
+        if any(f"{self._public_base}/{one}" in shown or known.get(one) for one in plain):
+            return True
+        for one in plain:
+            if one not in known and len(known) < MAX_TARGETS:
+                known[one] = await self._reader.may_see(one, asked)
+            if known.get(one):
+                return True
+        return False
+
+    def _targets(self, bundle: Bundle) -> dict[str, str]:
+        """The server's own places of the pages around this one, by relation."""
+        found = {}
+        for link in bundle.link:
+            target = page_target(link.url, self._base_paths) if link.relation in PAGING_RELATIONS else None
+            if target is not None:
+                found[link.relation] = target
+        return found
+
+    def _links(self, targets: dict[str, str], asked: Asked) -> list[tuple[str, str]]:
+        """Our own `self`, and every page sealed for this grant (leak_07)."""
+        path, query = asked.address
+        links = [("self", f"{self._public_base}{path}{'?' + query if query else ''}")]
+        expires_at = int(asked.now) + self._lifetime
+        for relation, target in targets.items():
+            handle = self._sealer.seal(SealedPage(path, query, target, expires_at), asked.access)
+            links.append((relation, f"{self._public_base}/?_page={handle}"))
+        return links
