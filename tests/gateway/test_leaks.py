@@ -450,17 +450,12 @@ async def test_leak_19_a_count_is_a_count_of_what_the_token_sees_or_is_refused(f
     assert "total" not in mixed.json()
 
 
-async def test_leak_19_a_page_of_hidden_records_does_not_tell_of_itself_by_a_link_to_the_next(front: Front) -> None:
-    """A search by target cannot be narrowed, so pages of another's provenance are passed over, links and all."""
-    hidden = await front.sekmet.ask("/Provenance?target=Patient/pat-b&_count=1")
-    absent = await front.sekmet.ask("/Provenance?target=Patient/no-such&_count=1")
-    for answer in (hidden, absent):
-        assert answer.status_code == 200
-        assert not leaks(answer)
-        assert "entry" not in answer.json()
-        assert link_of(answer, "next") is None
-    own = await front.sekmet.ask("/Provenance?target=Observation/pat-a-smoking&_count=1")
-    assert ids_in(own)
+async def test_leak_19_a_page_of_hidden_records_does_not_tell_of_itself(front: Front) -> None:
+    """A search by target cannot be narrowed: the first page is another's, the second one ours."""
+    found = await front.sekmet.ask("/Provenance?target=Observation/pat-b-smoking&_count=1&_sort=_id")
+    assert not leaks(found)
+    assert "Provenance/provenance-of-two" in ids_in(found)
+    assert link_of(found, "next") is None
 
 
 async def test_leak_20_included_contained_and_nested_records_of_b_stay_behind(front: Front) -> None:
