@@ -26,6 +26,7 @@ from gateway.web.pages import Pages
 from gateway.web.reading import Asked, Reader
 from gateway.web.trace import Trace
 
+
 class Keeper:
     """Carries out an `Allow`."""
 
