@@ -19,8 +19,8 @@ _SOON = 0.05
 class Telemetry:
     """The witness of a running gateway.
 
-    Requests are told of a few at a time: the code that tells is long and runs much faster when it runs again at once
-    (measured under load: half the cost). A body is not held meanwhile.
+    Requests are told of a few at a time, off the way of their answers: the code that tells is long, and cheaper when it
+    runs again at once. A body is not held meanwhile.
     """
 
     def __init__(self, metrics: Metrics, audit: AuditLog) -> None:
