@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.fhir.expression import Compiled, compile_expression
 from gateway.fhir.reference import ID, parse_reference
-from gateway.fhir.search_parameters import SearchParameter, SearchType, parameters_of
+from gateway.fhir.search_parameters import SearchParameter, SearchType, aliases, parameters_of
 
 _TABLE: Mapping[str, Mapping[str, list[str]]] = MappingProxyType(
     json.loads(Path(__file__).parent.joinpath("tables", "compartments.json").read_text(encoding="utf-8"))
@@ -74,10 +74,9 @@ def narrowing_parameter(
     names = _names(compartment_type, resource_type, extra)
     definitions = parameters_of(resource_type)
     alias = compartment_type.lower()
-    if alias in definitions and alias not in names and definitions[alias].type is SearchType.REFERENCE:
-        covered = {_element(definitions[name].expression) for name in names if name in definitions}
-        if _element(definitions[alias].expression) in covered:
-            return alias
+    leads_to_owner = alias in definitions and definitions[alias].type is SearchType.REFERENCE
+    if leads_to_owner and alias not in names and not aliases(resource_type, alias).isdisjoint(names):
+        return alias
     preferred = [name for name in _OWNERS.get(compartment_type, ()) if name in names]
     return next(iter([*preferred, *names]), None)
 
@@ -86,10 +85,6 @@ def _names(compartment_type: str, resource_type: str, extra: Mapping[str, tuple[
     named = (*membership_parameters(compartment_type, resource_type), *extra.get(resource_type, ()))
     definitions = parameters_of(resource_type)
     return tuple(dict.fromkeys(name for name in named if name in definitions))
-
-
-def _element(expression: str) -> str:
-    return expression.split(".where(", maxsplit=1)[0].strip("() ")
 
 
 def compile_membership(
@@ -138,11 +133,10 @@ def _about(
     compartment_type: str, resource_type: str, names: tuple[str, ...], extra: tuple[str, ...]
 ) -> tuple[str, ...]:
     owner = narrowing_parameter(compartment_type, resource_type, {resource_type: extra})
-    definitions = parameters_of(resource_type)
     if owner is None:
         return ()
-    element = _element(definitions[owner].expression)
-    return tuple(name for name in names if name in extra or _element(definitions[name].expression) == element)
+    same = aliases(resource_type, owner)
+    return tuple(name for name in names if name in extra or name in same)
 
 
 def _own_id(resource: Mapping[str, Any]) -> set[str]:

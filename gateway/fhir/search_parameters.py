@@ -82,10 +82,10 @@ def aliases(resource_type: str, name: str) -> frozenset[str]:
     definitions = parameters_of(resource_type)
     if name not in definitions:
         return frozenset({name})
-    element = element_of(definitions[name].expression)
-    return frozenset(other for other, one in definitions.items() if element_of(one.expression) == element)
+    element = _element(definitions[name].expression)
+    return frozenset(other for other, one in definitions.items() if _element(one.expression) == element)
 
 
-def element_of(expression: str) -> str:
+def _element(expression: str) -> str:
     """The element that an expression reads, without its filter by type."""
     return expression.split(".where(", maxsplit=1)[0].strip("() ")

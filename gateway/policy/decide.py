@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from gateway.fhir.compartments import narrowing_parameter
 from gateway.fhir.interaction import (
     ALL_TYPES,
     BundlePost,
@@ -42,7 +41,7 @@ from gateway.policy.grant import Grant
 from gateway.policy.linked import objection, reachable_includes
 from gateway.policy.narrow import Narrowing, narrow
 from gateway.policy.own_address import with_relative_references
-from gateway.policy.permission import Member, Permission
+from gateway.policy.permission import Permission, owner_parameter
 from gateway.policy.reasons import Reason
 from gateway.scopes.model import Context, Letter
 
@@ -240,7 +239,7 @@ def _narrowed_send(
     path, pairs = f"/{resource_type}", narrowing.pairs
     owner = _only_owner(permission)
     if grant.rules.compartment_search and pairs and owner is not None and owner.resource_type != resource_type:
-        name = narrowing_parameter(owner.resource_type, resource_type, grant.rules.extra_membership)
+        name = owner_parameter(owner.resource_type, resource_type, grant.rules)
         if resource_type not in grant.rules.extra_membership:
             path, pairs = f"/{owner}/{resource_type}", tuple(pair for pair in pairs if pair != (name, str(owner)))
     already = set(query.pairs())
@@ -251,19 +250,17 @@ def _narrowed_send(
 
 def _only_owner(permission: Permission) -> Reference | None:
     """The one resource whose compartment all units share, if there is one."""
-    reaches = {unit.extent.compartments if isinstance(unit.extent, Member) else None for unit in permission.units}
-    only = next(iter(reaches)) if len(reaches) == 1 else None
-    if only is None or len(only.ids) != 1:
+    owners = permission.owners
+    if owners is None or len(owners.ids) != 1:
         return None
-    return Reference(only.compartment_type, next(iter(only.ids)))
+    return Reference(owners.compartment_type, next(iter(owners.ids)))
 
 
 def _decide_compartment_search(search: CompartmentSearch, grant: Grant) -> Decision:
     """Resolved to (compartment, type, query): not every server searches compartments (hapi.md)."""
     if search.resource_type == ALL_TYPES:
         return _decide_whole_compartment(search, grant)
-    extra = grant.rules.extra_membership if search.compartment_type == "Patient" else {}
-    name = narrowing_parameter(search.compartment_type, search.resource_type, extra)
+    name = owner_parameter(search.compartment_type, search.resource_type, grant.rules)
     if name is None:
         return Deny(Reason.TYPE_OUT_OF_REACH, offender=f"{search.compartment_type}/{search.resource_type}")
     value = search.compartment_id if name == "_id" else f"{search.compartment_type}/{search.compartment_id}"

@@ -6,13 +6,11 @@ where everything it can look into is permitted by itself.
 
 from collections.abc import Iterator
 
-from gateway.fhir.compartments import narrowing_parameter
 from gateway.fhir.query import Has, Include, Key, Query
 from gateway.fhir.search_parameters import aliases, parameters_of
 from gateway.policy.decision import Deny
 from gateway.policy.grant import Grant
-from gateway.policy.permission import Member
-from gateway.policy.reach import Compartments
+from gateway.policy.permission import owner_parameter
 from gateway.policy.reasons import Reason
 from gateway.scopes.resource_types import RESOURCE_TYPES
 
@@ -67,11 +65,11 @@ def _may_look_through(resource_type: str, parameter: str, target: str, grant: Gr
     """Whether every `target` that a permitted `resource_type.parameter` leads to is the token's to search."""
     if grant.find(target).unlimited:
         return True
-    owners = _owners(target, grant)
+    owners = grant.find(target).owners
     return (
         owners is not None
         and owners.compartment_type == target
-        and owners == _owners(resource_type, grant)
+        and owners == grant.find(resource_type).owners
         and _unconstrained(target, grant)
         and _names_owner(resource_type, parameter, target, grant)
     )
@@ -81,24 +79,14 @@ def _may_look_back(key: Has, resource_type: str, grant: Grant) -> bool:
     """Whether every `key.resource_type` that points at a permitted resource is the token's to search."""
     if grant.find(key.resource_type).unlimited:
         return True
-    owners = _owners(resource_type, grant)
+    owners = grant.find(resource_type).owners
     return (
         owners is not None
         and owners.compartment_type == resource_type
-        and owners == _owners(key.resource_type, grant)
+        and owners == grant.find(key.resource_type).owners
         and _unconstrained(key.resource_type, grant)
         and _names_owner(key.resource_type, key.reference, resource_type, grant)
     )
-
-
-def _owners(resource_type: str, grant: Grant) -> Compartments | None:
-    """The compartments that every unit for the type is held to; None where units differ or one is not held so.
-
-    Only then does narrowing keep a link between two types inside the reach.
-    """
-    units = grant.find(resource_type).units
-    held = {unit.extent.compartments if isinstance(unit.extent, Member) else None for unit in units}
-    return next(iter(held)) if len(held) == 1 else None
 
 
 def _unconstrained(resource_type: str, grant: Grant) -> bool:
@@ -107,9 +95,8 @@ def _unconstrained(resource_type: str, grant: Grant) -> bool:
 
 def _names_owner(resource_type: str, parameter: str, owner_type: str, grant: Grant) -> bool:
     """Whether `parameter` says whose record it is, so that narrowing holds its target inside the reach."""
-    extra = grant.rules.extra_membership if owner_type == "Patient" else {}
-    owner_parameter = narrowing_parameter(owner_type, resource_type, extra)
-    return owner_parameter is not None and parameter in aliases(resource_type, owner_parameter)
+    name = owner_parameter(owner_type, resource_type, grant.rules)
+    return name is not None and parameter in aliases(resource_type, name)
 
 
 def reachable_includes(query: Query, grant: Grant) -> tuple[tuple[Include, ...], tuple[str, ...]]:

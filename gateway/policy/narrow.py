@@ -7,9 +7,8 @@ Search 3.1.1.4.2) can only be narrowed by them, whatever the client's own criter
 from dataclasses import dataclass
 from functools import reduce
 
-from gateway.fhir.compartments import narrowing_parameter
 from gateway.fhir.search_parameters import aliases
-from gateway.policy.permission import Member, Permission, Unit
+from gateway.policy.permission import Member, Permission, Unit, owner_parameter
 from gateway.policy.reach import Everything
 from gateway.policy.rules import Rules
 
@@ -46,8 +45,7 @@ def _narrow_reach(permission: Permission, rules: Rules) -> Narrowing:
     if len(compartments) < len(extents) or len(types) != 1:
         return Narrowing((), exact=False)
     compartment_type = types.pop()
-    extra = rules.extra_membership if compartment_type == "Patient" else {}
-    name = narrowing_parameter(compartment_type, permission.resource_type, extra)
+    name = owner_parameter(compartment_type, permission.resource_type, rules)
     if name is None:
         return Narrowing((), exact=False)
     name = _known_alias(permission.resource_type, name, rules)

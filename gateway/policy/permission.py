@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from gateway.fhir.compartments import Membership, compile_membership
+from gateway.fhir.compartments import Membership, compile_membership, narrowing_parameter
 from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
 from gateway.fhir.reference import Reference
 from gateway.fhir.resource import nested_resources
@@ -129,6 +129,15 @@ class Permission:
     def __bool__(self) -> bool:
         return bool(self.units)
 
+    @property
+    def owners(self) -> Compartments | None:
+        """The compartments that every unit is held to; None where units differ or one is not held so.
+
+        Only then does narrowing keep every match, and a link between two types, inside the reach.
+        """
+        held = {unit.extent.compartments if isinstance(unit.extent, Member) else None for unit in self.units}
+        return next(iter(held)) if len(held) == 1 else None
+
 
 def union(resource_type: str, units: tuple[Unit, ...]) -> Permission:
     """The permission of these units. An unconstrained unit beside a constrained one wins (SC-16)."""
@@ -182,9 +191,14 @@ def membership_of(compartment_type: str, resource_type: str, rules: Rules) -> Me
         compartment_type,
         resource_type,
         subject_only=rules.membership is MembershipMode.SUBJECT,
-        extra=rules.extra_membership if compartment_type == "Patient" else {},
+        extra=rules.extra_members_of(compartment_type),
         bases=rules.bases,
     )
+
+
+def owner_parameter(compartment_type: str, resource_type: str, rules: Rules) -> str | None:
+    """The search parameter that says whom a record is about under these rules; None where its type is outside."""
+    return narrowing_parameter(compartment_type, resource_type, rules.extra_members_of(compartment_type))
 
 
 def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) -> bool:

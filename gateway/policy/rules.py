@@ -49,6 +49,7 @@ SHARED_TYPES = frozenset(
 
 # What R4's CompartmentDefinition leaves out though the record is about one patient: type to search parameters.
 EXTRA_MEMBERSHIP: Mapping[str, tuple[str, ...]] = MappingProxyType({"Device": ("patient",), "Task": ("patient",)})
+_NO_EXTRA: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,10 @@ class Rules:
     practitioner_reach: PractitionerReach = PractitionerReach.ALL
     compartment_search: bool = False
     unsupported_parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def extra_members_of(self, compartment_type: str) -> Mapping[str, tuple[str, ...]]:
+        """What the operator adds to R4's definition of a compartment: only the patient's can be added to."""
+        return self.extra_membership if compartment_type == "Patient" else _NO_EXTRA
 
     @property
     def bases(self) -> tuple[str, str]:

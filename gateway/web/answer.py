@@ -15,8 +15,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-FHIR_JSON = b"application/fhir+json;charset=utf-8"
-_FHIR_HEADERS: tuple[Header, ...] = ((b"content-type", FHIR_JSON), (b"x-content-type-options", b"nosniff"))
+_FHIR_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"application/fhir+json;charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class Refused(Exception):
         return cls(deny.reason, deny.offender, scope=deny.scope)
 
 
-def fhir_answer(body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+def fhir_answer(body: bytes, *, headers: tuple[Header, ...] = ()) -> Answer:
     """A permitted answer in FHIR JSON."""
-    return Answer(status, Reason.PERMITTED, body, [*_FHIR_HEADERS, *headers])
+    return Answer(200, Reason.PERMITTED, body, [*_FHIR_HEADERS, *headers])
 
 
 def refusal(refused: Refused, *, realm: str) -> Answer:

@@ -18,7 +18,6 @@ from gateway.web.answer import Answer, Header, Refused, Streamed
 from gateway.web.fetch import FhirServer, Head, read_head, refuse
 from gateway.web.reading import Asked, Reader
 
-_FHIR_JSON = b"application/fhir+json"
 _MOST_DOCUMENTS = 200
 _LENGTH = re.compile(rb"\d{1,15}")
 # A type of the tree that browsers and viewers know, and no parameter but a charset: a header is no place for more.
@@ -54,9 +53,7 @@ def _may_pass(name: bytes, value: bytes) -> bool:
     return name == b"content-length" and _LENGTH.fullmatch(value) is not None
 
 
-async def relay(
-    server: FhirServer, send: Send, asked: Asked, rewriter: AddressRewriter, accept: bytes = _FHIR_JSON
-) -> Answer:
+async def relay(server: FhirServer, send: Send, asked: Asked, rewriter: AddressRewriter, accept: bytes) -> Answer:
     """What a token that sees everything reads: nothing to judge, so nothing is held back."""
     response = await server.open(send, asked.trace, accept)
     head = read_head(response)

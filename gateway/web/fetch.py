@@ -24,6 +24,7 @@ from gateway.upstream.exchange import (
 from gateway.web.answer import Header, Refused
 from gateway.web.trace import Trace
 
+FHIR_JSON = b"application/fhir+json"
 _JSON_TYPE = re.compile(rb"(application/(fhir\+)?json|text/json)\s*(;.*)?", re.IGNORECASE)
 _ETAG = re.compile(rb'(W/)?"[\x21\x23-\x7e]{0,64}"')
 _HTTP_DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
@@ -97,7 +98,7 @@ class FhirServer:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
         return body
 
-    async def open(self, send: Send, trace: Trace, accept: bytes = b"application/fhir+json") -> Response:
+    async def open(self, send: Send, trace: Trace, accept: bytes = FHIR_JSON) -> Response:
         """The answer to `send` with its body still to come. Raises `Refused` where there is none."""
         request = self._request(send, trace.request_id, accept)
         asked_at = time.perf_counter()

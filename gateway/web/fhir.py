@@ -21,6 +21,7 @@ from gateway.keys.refused import TokenRefused
 from gateway.policy.access import Access
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, Deny, Need, Send
+from gateway.policy.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import Sealer
 from gateway.web.answer import Answer, Receive, Refused, Scope, refusal, send_answer
@@ -104,9 +105,14 @@ class FhirProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One request."""
         method, headers = scope["method"], _joined(scope["headers"])
-        record = Record(method, f"{self._process}-{next(self._counter):x}", time.perf_counter())
-        record.remote = scope["client"][0] if scope["client"] else None
-        record.trace = Trace(_request_id(headers.get(b"x-request-id"), record.decision_id))
+        decision_id = f"{self._process}-{next(self._counter):x}"
+        record = Record(
+            method,
+            decision_id,
+            started_at=time.perf_counter(),
+            trace=Trace(_request_id(headers.get(b"x-request-id"), decision_id)),
+            remote=scope["client"][0] if scope["client"] else None,
+        )
         incoming = Incoming(method, scope["raw_path"][self._base_length :], scope["query_string"], headers, receive)
         try:
             if method == "OPTIONS":
@@ -131,8 +137,9 @@ class FhirProxy:
         if incoming.path == _METADATA_PATH:
             return await self._metadata(incoming, record, now)
         access = await self._access(incoming.headers.get(b"authorization"), record, now)
-        allow, asked = self._remembered(incoming, access, record, now) or await self._decided(
-            incoming, access, record, now
+        grant = self._parts.grants.of(access)
+        allow, asked = self._remembered(incoming, access, grant, record, now) or await self._decided(
+            incoming, access, grant, record, now
         )
         record.interaction = asked.interaction
         return await self._parts.keeper.answer(allow, asked)
@@ -146,46 +153,48 @@ class FhirProxy:
             except TokenRefused as refused:
                 known = refused
         if isinstance(known, TokenRefused):
-            record.detail = known.detail
             # A new exception: one that is remembered and raised again would grow by a traceback each time.
             raise Refused(known.reason)
         record.access = known
         return known
 
-    def _remembered(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked] | None:
+    def _remembered(
+        self, incoming: Incoming, access: Access, grant: Grant, record: Record, now: float
+    ) -> tuple[Allow, Asked] | None:
         """The decision on the very same question, if it is known: apps ask it again and again.
 
         Parsing and deciding are pure functions of what stands in the key, so the answer is the same. The remembered
         request holds the grant, so that its id cannot be given to another one.
         """
-        grant = self._parts.grants.of(access)
         known = self._decisions.get((id(grant), incoming.path, incoming.query, incoming.accept))
         if known is None or not incoming.is_plain():
             return None
         asked, allow = known
         return allow, Asked(asked.interaction, asked.address, grant, access, record.trace, now, incoming.accept)
 
-    async def _decided(self, incoming: Incoming, access: Access, record: Record, now: float) -> tuple[Allow, Asked]:
+    async def _decided(
+        self, incoming: Incoming, access: Access, grant: Grant, record: Record, now: float
+    ) -> tuple[Allow, Asked]:
         interaction = record.interaction = await self._interaction(incoming)
         if isinstance(interaction, Page):
-            return await self._turned(interaction, incoming, access, record, now)
-        allow, asked = await self._decide(interaction, access, incoming.accept, record, now)
-        if asked.grant is self._parts.grants.of(access) and incoming.is_plain():
-            key = (id(asked.grant), incoming.path, incoming.query, incoming.accept)
+            return await self._turned(interaction, incoming, access, grant, record, now)
+        allow, asked = await self._decide(interaction, incoming.accept, access, grant, record, now)
+        if asked.grant is grant and incoming.is_plain():
+            key = (id(grant), incoming.path, incoming.query, incoming.accept)
             self._decisions[key] = (asked, allow)
             if len(self._decisions) > _REMEMBERED_DECISIONS:
                 self._decisions.popitem(last=False)
         return allow, asked
 
     async def _turned(
-        self, page: Page, incoming: Incoming, access: Access, record: Record, now: float
+        self, page: Page, incoming: Incoming, access: Access, grant: Grant, record: Record, now: float
     ) -> tuple[Allow, Asked]:
         """A page of an earlier answer: the earlier question is decided again, and asked where the link says."""
         sealed = self._parts.sealer.open(page.sealed, access, now)
         if sealed is None:
             raise Refused(Reason.PAGE_UNKNOWN)
         interaction = parse("GET", sealed.path.encode(), sealed.query.encode(), {}, b"", self._parts.extra_parameters)
-        allow, asked = await self._decide(interaction, access, incoming.accept, record, now)
+        allow, asked = await self._decide(interaction, incoming.accept, access, grant, record, now)
         target, _, query = sealed.target.partition("?")
         return replace(allow, send=Send(target, query), left_out=()), asked
 
@@ -202,9 +211,8 @@ class FhirProxy:
         return await self._parts.keeper.capabilities(record.trace, now)
 
     async def _decide(
-        self, interaction: Interaction, access: Access, accept: bytes, record: Record, now: float
+        self, interaction: Interaction, accept: bytes, access: Access, grant: Grant, record: Record, now: float
     ) -> tuple[Allow, Asked]:
-        grant = self._parts.grants.of(access)
         decision = decide(interaction, grant)
         if isinstance(decision, Need):
             grant = await self._parts.grants.informed(access, decision, record.trace, now)

@@ -20,7 +20,7 @@ from gateway.policy.reasons import Reason
 from gateway.web.answer import Answer, Refused, fhir_answer
 from gateway.web.binary import keep_binary, relay
 from gateway.web.conditions import unchanged
-from gateway.web.fetch import Fetched, FhirServer
+from gateway.web.fetch import FHIR_JSON, Fetched, FhirServer
 from gateway.web.metadata import Metadata
 from gateway.web.pages import Pages
 from gateway.web.reading import Asked, Reader
@@ -68,9 +68,8 @@ class Keeper:
         return await keep_binary(self._server, send, keep.reference, asked, self._reader, self._rewriter)
 
     async def _relay(self, send: Send, asked: Asked) -> Answer:
-        if isinstance(asked.interaction, Read) and asked.interaction.resource_type == "Binary":
-            return await relay(self._server, send, asked, self._rewriter, asked.accept)
-        return await relay(self._server, send, asked, self._rewriter)
+        binary = isinstance(asked.interaction, Read) and asked.interaction.resource_type == "Binary"
+        return await relay(self._server, send, asked, self._rewriter, asked.accept if binary else FHIR_JSON)
 
     async def _resource(self, send: Send, keep: KeepResource, asked: Asked) -> Answer:
         try:

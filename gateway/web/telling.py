@@ -26,14 +26,14 @@ class Telemetry:
     def __init__(self, metrics: Metrics, audit: AuditLog) -> None:
         self._metrics = metrics
         self._audit = audit
-        self._waiting: list[tuple[Record, float, int, bool]] = []
+        self._waiting: list[tuple[Record, float, int | None]] = []
 
     def see(self, record: Record) -> None:
         """Take note of a request; it is counted and written down within a twentieth of a second."""
         answer = record.answer
         assert answer is not None
-        plain = isinstance(answer.body, bytes)
-        self._waiting.append((record, time.time(), len(answer.body) if isinstance(answer.body, bytes) else 0, plain))
+        size = len(answer.body) if isinstance(answer.body, bytes) else None
+        self._waiting.append((record, time.time(), size))
         answer.body = b""
         if len(self._waiting) >= _AT_ONCE:
             self.tell()
@@ -43,8 +43,8 @@ class Telemetry:
     def tell(self) -> None:
         """Count and write down what waits."""
         waiting, self._waiting = self._waiting, []
-        for record, ended, size, plain in waiting:
-            seen = observed(record, ended, size, streamed=not plain)
+        for record, ended, size in waiting:
+            seen = observed(record, ended, size)
             self._metrics.record(seen)
             self._audit.record(seen)
 
@@ -53,8 +53,11 @@ class Telemetry:
         _log.exception("a request ended with an error of ours", decision_id=record.decision_id)
 
 
-def observed(record: Record, ended: float, size: int, *, streamed: bool) -> Observation:
-    """What telemetry is told of a finished request: `ended` in seconds since the epoch, `size` in bytes."""
+def observed(record: Record, ended: float, size: int | None) -> Observation:
+    """What telemetry is told of a finished request: `ended` in seconds since the epoch, `size` in bytes.
+
+    A body that was streamed has no size.
+    """
     answer, access = record.answer, record.access
     assert answer is not None
     duration = record.ended_at - record.started_at
@@ -74,8 +77,8 @@ def observed(record: Record, ended: float, size: int, *, streamed: bool) -> Obse
         kept=answer.kept,
         dropped=answer.dropped,
         narrowing_misses=answer.misses,
-        response_bytes=size,
-        streamed=streamed,
+        response_bytes=size or 0,
+        streamed=size is None,
         client_id=access.client_id if access is not None else None,
         issuer=access.issuer if access is not None else None,
         subject=access.subject if access is not None else None,

@@ -1,6 +1,6 @@
 """What telemetry is told of each request, gathered along its way and handed over once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.fhir.interaction import Interaction
@@ -16,14 +16,13 @@ class Record:
     method: str
     decision_id: str
     started_at: float
+    trace: Trace
+    remote: str | None
     ended_at: float = 0.0
-    trace: Trace = field(default_factory=lambda: Trace(b""))
-    remote: str | None = None
     access: Access | None = None
     token_cached: bool | None = None
     interaction: Interaction | None = None
     answer: Answer | None = None
-    detail: str = ""
 
 
 class Witness(Protocol):
