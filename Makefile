@@ -40,6 +40,10 @@ check: lint test ## What must be green at every commit
 test-hapi: $(READY) ## Run the upstream suite in front of a real HAPI FHIR, easy and strict (needs Java 17 and Maven)
 	@SMART_GATEWAY_HAPI=1 $(VENV)/bin/pytest -m hapi
 
+.PHONY: test-keycloak
+test-keycloak: $(READY) ## Run the tests beside and before a real Keycloak (needs Java 17 and Maven)
+	@SMART_GATEWAY_KEYCLOAK=1 $(VENV)/bin/pytest -m keycloak
+
 .PHONY: bench
 bench: $(READY) ## Measure beside Envoy and nginx: ratios of CPU per request, never a timed test
 	@$(PY) -m bench
