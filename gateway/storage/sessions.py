@@ -1,0 +1,112 @@
+"""Signed-in browsers, and what a browser is in the middle of."""
+
+from dataclasses import dataclass, field, replace
+
+from gateway.oauth.authorization import Session, User
+from gateway.oauth.authorization_request import AuthorizationRequest
+from gateway.oauth.launch_context import LaunchContext
+from gateway.storage.handles import digest
+from gateway.storage.records import decode, encode
+from gateway.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One authorization request on its way through the pages, bound to one browser.
+
+    `browser` is the digest of that browser's cookie. `offered` are the patients or encounters that the last page
+    offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for.
+    """
+
+    transaction_id: str
+    request: AuthorizationRequest
+    browser: str
+    csrf: str
+    started_at: float
+    context: LaunchContext = field(default_factory=LaunchContext)
+    launched: bool = False
+    launched_for: str | None = None
+    user: User | None = None
+    session_id: str | None = None
+    signed_in_at: float | None = None
+    signed_in_here: bool = False
+    patient_name: str = ""
+    patient_detail: str = ""
+    offered: tuple[str, ...] = ()
+    encounter_settled: bool = False
+    provider_state: str = ""
+    provider_nonce: str = ""
+    provider_verifier: str = ""
+
+    def with_context(self, **changes: str | None) -> "Transaction":
+        """The transaction with another patient or encounter in its context."""
+        return replace(self, context=replace(self.context, **changes))  # type: ignore[arg-type]  # ids only
+
+
+class Transactions:
+    """All requests that are before a person now."""
+
+    def __init__(self, store: Store, lifetime: float) -> None:
+        """`lifetime` is in seconds, from the last step."""
+        self._store = store
+        self._lifetime = lifetime
+
+    async def put(self, transaction: Transaction) -> None:
+        """Remember the request as it stands."""
+        await self._store.put(_transaction_key(transaction.transaction_id), encode(transaction), self._lifetime)
+
+    async def get(self, transaction_id: str) -> Transaction | None:
+        """The request as it stands."""
+        return decode(await self._store.get(_transaction_key(transaction_id)), Transaction)
+
+    async def take(self, transaction_id: str) -> Transaction | None:
+        """The request, to be answered: to one taker only, so that one consent makes one code."""
+        return decode(await self._store.take(_transaction_key(transaction_id)), Transaction)
+
+
+class Sessions:
+    """All signed-in browsers."""
+
+    def __init__(self, store: Store, lifetime: float) -> None:
+        """`lifetime` is in seconds, from the last use."""
+        self._store = store
+        self._lifetime = lifetime
+
+    async def put(self, cookie: str, session: Session) -> None:
+        """Remember who signed in; `cookie` is the secret that only the browser has."""
+        await self._store.put(_session_key(cookie), encode(session), self._lifetime)
+        await self._store.put(_alive_key(session.session_id), b"", self._lifetime)
+
+    async def get(self, cookie: str) -> Session | None:
+        """Who signed in; a look prolongs the session."""
+        data = await self._store.get(_session_key(cookie))
+        session = decode(data, Session)
+        if data is None or session is None:
+            return None
+        # Only if it still stands: a sign-out meanwhile is not undone.
+        if not await self._store.replace(_session_key(cookie), data, data, self._lifetime):
+            return None
+        await self._store.put(_alive_key(session.session_id), b"", self._lifetime)
+        return session
+
+    async def lives(self, session_id: str) -> bool:
+        """Whether the session still lasts, and with it what was granted for as long (RF-2, edge case 62)."""
+        return await self._store.get(_alive_key(session_id)) is not None
+
+    async def end(self, cookie: str) -> None:
+        """Sign out."""
+        session = decode(await self._store.take(_session_key(cookie)), Session)
+        if session is not None:
+            await self._store.delete(_alive_key(session.session_id))
+
+
+def _transaction_key(transaction_id: str) -> str:
+    return f"transaction:{digest(transaction_id)}"
+
+
+def _session_key(cookie: str) -> str:
+    return f"session:{digest(cookie)}"
+
+
+def _alive_key(session_id: str) -> str:
+    return f"session-lives:{session_id}"
