@@ -1,0 +1,163 @@
+"""Keycloak's signed tokens at the gateway of docs/keycloak.md: what they open, and which are refused, and why."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from tests.gateway.lenient import Lenient
+from tests.gateway.marks import refused
+from tests.keycloak.conftest import LABORATORY, SECRET, Clinic
+from tests.keycloak.document import AUDIENCE, printed
+from tests.keycloak.front import Front, fronting
+from tests.servers.keycloak.realm import Unanswered, claims, header
+
+pytestmark = [pytest.mark.keycloak, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(clinic: Clinic, charts: Lenient, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    folder = tmp_path_factory.mktemp("front")
+    async with fronting("gateway", charts.base_url, folder, issuer=clinic.realm.issuer) as front:
+        yield front
+
+
+async def test_a_patient_reads_her_own_chart_and_no_other(clinic: Clinic, front: Front) -> None:
+    token = await clinic.access_token()
+    assert (await front.ask("/Patient/pat-a", token)).json()["id"] == "pat-a"
+    assert refused(await front.ask("/Patient/pat-b", token), 404, "not_found")
+    assert await front.observations(token) == {"pat-a-laboratory", "pat-a-vital-signs"}
+
+
+async def test_a_granular_scope_narrows(clinic: Clinic, front: Front) -> None:
+    scope = f"patient/Observation.rs?category={LABORATORY}"
+    token = await clinic.access_token(f"launch/patient {scope}")
+    assert scope in claims(token)["scope"].split(), "Keycloak says it verbatim"
+    assert await front.observations(token) == {"pat-a-laboratory"}
+    assert refused(await front.ask("/Observation/pat-a-vital-signs", token), 404, "not_found")
+    assert refused(await front.ask("/Patient/pat-a", token), 403, "scope_insufficient")
+
+
+async def test_a_practitioner_reads_as_the_user_that_he_is(clinic: Clinic, front: Front) -> None:
+    token = await clinic.access_token("fhirUser user/*.rs", "otto")
+    assert {"pat-a-laboratory", "pat-b-laboratory"} <= await front.observations(token)
+
+
+async def test_a_backend_service_reads_as_the_system(clinic: Clinic, front: Front) -> None:
+    await clinic.managed.add_client({**printed("service"), "secret": SECRET})
+    answer = await clinic.realm.by_client_credentials(printed("service")["clientId"], SECRET, "system/*.rs")
+    assert {"pat-a-laboratory", "pat-b-laboratory"} <= await front.observations(answer["access_token"])
+
+
+async def test_a_user_without_a_patient_sees_nothing_by_patient_scopes(clinic: Clinic, front: Front) -> None:
+    token = await clinic.access_token(user="otto")
+    assert "launch/patient" in claims(token)["scope"].split(), "Keycloak grants it although there is no patient"
+    for path in ("/Patient/pat-a", "/Observation"):
+        assert refused(await front.ask(path, token), 403, "patient_context_missing")
+
+
+async def test_an_app_that_did_not_ask_for_the_launch_context_has_none(clinic: Clinic, front: Front) -> None:
+    token = await clinic.access_token("patient/*.rs")
+    assert refused(await front.ask("/Patient/pat-a", token), 403, "patient_context_missing")
+
+
+async def test_a_user_cannot_choose_another_patient_in_the_account_console(clinic: Clinic, front: Front) -> None:
+    await clinic.add_app("account-page", defaultClientScopes=["basic", "roles"], optionalClientScopes=["profile"])
+    token = await clinic.access_token("profile", app="account-page")
+    account, proof = f"{clinic.realm.issuer}/account", {"authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(trust_env=False, headers={**proof, "accept": "application/json"}) as client:
+        known = (await client.get(account)).json()
+        assert known["username"] == "anna"
+        changed = {**known, "lastName": "Married", "attributes": {"patient": ["pat-b"], "fhirUser": ["Patient/pat-b"]}}
+        answer = await client.post(account, json=changed)
+        assert answer.status_code in {204, 400}, answer.text
+    token = await clinic.access_token("fhirUser launch/patient patient/*.rs")
+    assert (claims(token)["patient"], claims(token)["fhirUser"]) == ("pat-a", "Patient/pat-a")
+    assert refused(await front.ask("/Patient/pat-b", token), 404, "not_found")
+
+
+async def test_one_scope_that_is_not_assigned_fails_the_whole_request(clinic: Clinic) -> None:
+    with pytest.raises(Unanswered, match="invalid_scope"):
+        await clinic.access_token("launch/patient patient/*.rs patient/*.cruds")
+
+
+async def test_a_token_without_an_audience_is_refused(clinic: Clinic, front: Front) -> None:
+    await clinic.add_app("no-audience", defaultClientScopes=["basic"])
+    token = await clinic.access_token(app="no-audience")
+    assert "aud" not in claims(token)
+    assert refused(await front.ask("/Patient/pat-a", token), 401, "token_audience_wrong")
+
+
+async def test_a_token_for_the_account_console_alone_is_refused(clinic: Clinic, front: Front) -> None:
+    await clinic.add_app("account-audience", defaultClientScopes=["basic", "roles"])
+    token = await clinic.access_token(app="account-audience")
+    assert claims(token)["aud"] == "account"
+    assert refused(await front.ask("/Patient/pat-a", token), 401, "token_audience_wrong")
+
+
+async def test_a_lightweight_token_needs_introspection(clinic: Clinic, front: Front) -> None:
+    await clinic.add_app("light", attributes={"client.use.lightweight.access.token.enabled": "true"})
+    token = await clinic.access_token(app="light")
+    assert not {"sub", "aud", "patient"} & claims(token).keys()
+    assert refused(await front.ask("/Patient/pat-a", token), 401, "token_audience_wrong")
+
+
+async def test_a_token_typed_as_an_access_token_in_its_header_is_accepted(clinic: Clinic, front: Front) -> None:
+    await clinic.add_app("rfc-9068", attributes={"access.token.header.type.rfc9068": "true"})
+    token = await clinic.access_token(app="rfc-9068")
+    assert header(token)["typ"] == "at+jwt"
+    assert (await front.ask("/Patient/pat-a", token)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "kind", "reason"),
+    [
+        ("id_token", "", "ID", "token_not_an_access_token"),
+        ("refresh_token", "", "Refresh", "token_algorithm_refused"),
+        ("refresh_token", "offline_access", "Offline", "token_algorithm_refused"),
+    ],
+    ids=["an ID token", "a refresh token", "an offline token"],
+)
+async def test_another_token_of_the_same_answer_is_refused(
+    clinic: Clinic, front: Front, name: str, scope: str, kind: str, reason: str
+) -> None:
+    token = (await clinic.tokens(f"launch/patient patient/*.rs {scope}"))[name]
+    assert (header(token)["typ"], claims(token)["typ"]) == ("JWT", kind)
+    assert refused(await front.ask("/Patient/pat-a", token), 401, reason)
+
+
+async def test_an_id_token_for_our_own_audience_is_refused_all_the_same(clinic: Clinic, front: Front) -> None:
+    """An audience mapper with "Add to ID token" switched on, which is one click away."""
+    scope = await clinic.managed.add_client_scope(audience_in_id_tokens())
+    await clinic.add_app("audience-everywhere")
+    await clinic.managed.ask("PUT", f"/clients/{clinic.ids['audience-everywhere']}/default-client-scopes/{scope}")
+    token = (await clinic.tokens(app="audience-everywhere"))["id_token"]
+    assert AUDIENCE in claims(token)["aud"]
+    assert refused(await front.ask("/Patient/pat-a", token), 401, "token_not_an_access_token")
+
+
+def audience_in_id_tokens() -> dict[str, Any]:
+    """The printed scope of the audience, changed where it can go wrong."""
+    [scope] = [one for one in printed("client-scopes") if one["name"] == "fhir-gateway"]
+    [mapper] = scope["protocolMappers"]
+    config = {**mapper["config"], "id.token.claim": "true"}
+    return {**scope, "name": "audience-everywhere", "protocolMappers": [{**mapper, "config": config}]}
+
+
+@pytest.mark.parametrize(
+    "misspelt",
+    [
+        pytest.param(lambda issuer: f"{issuer}/", id="a slash at the end"),
+        pytest.param(lambda issuer: issuer.replace("127.0.0.1", "localhost"), id="localhost for 127.0.0.1"),
+    ],
+)
+async def test_the_issuer_is_compared_letter_by_letter(
+    clinic: Clinic, charts: Lenient, tmp_path: Path, misspelt: Callable[[str], str]
+) -> None:
+    issuer = misspelt(clinic.realm.issuer)
+    async with fronting("gateway", charts.base_url, tmp_path, issuer=issuer) as front:
+        answer = await front.ask("/Patient/pat-a", await clinic.access_token())
+    assert refused(answer, 401, "token_issuer_unknown")

@@ -1,0 +1,1 @@
+"""Keycloak in tests: realms made by its admin API, tokens fetched as apps do, users signed in by its own pages."""

@@ -1,0 +1,149 @@
+"""Keycloak's admin API, as far as tests need it: fresh realms, and what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+
+import httpx2
+
+from tests.servers.keycloak.realm import Realm
+from tests.servers.keycloak_server import ADMINISTRATOR
+
+Representation = dict[str, Any]
+"""An object of the admin API as plain JSON."""
+
+_RENEW_AFTER_SECONDS = 30.0
+
+
+class Refused(Exception):
+    """Keycloak did not do what its administrator asked; the message carries its answer."""
+
+
+class Administration:
+    """The administrator of one Keycloak. Use it as an async context manager: it holds a client of its own."""
+
+    def __init__(self, base_url: str) -> None:
+        """`base_url` is Keycloak's root."""
+        self._base_url = base_url
+        self._client = httpx2.AsyncClient(trust_env=False, timeout=30)
+        self._token = ""
+        self._renew_at = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """One request below `/admin/realms`. Raises `Refused` for any answer that is none of success."""
+        url = f"{self._base_url}/admin/realms{path}"
+        headers = {"authorization": f"Bearer {await self._access_token()}"}
+        answer = await self._client.request(method, url, json=body, headers=headers)
+        if not answer.is_success:
+            raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def realm(self, **representation: Any) -> AsyncIterator[ManagedRealm]:
+        """A fresh realm with Keycloak's own client scopes, until the block ends. A second each."""
+        name = f"realm-{secrets.token_hex(4)}"
+        await self.ask("POST", "", {"realm": name, "enabled": True, **representation})
+        try:
+            yield ManagedRealm(self, Realm(f"{self._base_url}/realms/{name}", self._client))
+        finally:
+            await self.ask("DELETE", f"/{name}")
+
+    async def _access_token(self) -> str:
+        # One that is short-lived by Keycloak's default: a minute.
+        if time.monotonic() >= self._renew_at:
+            master = Realm(f"{self._base_url}/realms/master", self._client)
+            answer = await master.by_password("admin-cli", ADMINISTRATOR, ADMINISTRATOR, scope=None)
+            self._token, self._renew_at = answer["access_token"], time.monotonic() + _RENEW_AFTER_SECONDS
+        return self._token
+
+
+class ManagedRealm:
+    """One realm in the hands of its administrator; `front` is what apps and users see of it."""
+
+    def __init__(self, administration: Administration, front: Realm) -> None:
+        """`front` must be a realm of the same Keycloak."""
+        self.front = front
+        self._administration = administration
+        self._path = f"/{front.issuer.rpartition('/')[2]}"
+
+    async def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """One request below the realm. Raises `Refused`."""
+        return await self._administration.ask(method, self._path + path, body)
+
+    async def add_user(self, username: str, password: str, **attributes: str) -> str:
+        """A user who can sign in at once, with everything that Keycloak would otherwise ask for. Returns the id."""
+        user = {
+            "username": username,
+            "enabled": True,
+            "email": f"{username}@example.org",
+            "emailVerified": True,
+            "firstName": username.title(),
+            "lastName": "Example",
+            "attributes": {name: [value] for name, value in attributes.items()},
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        }
+        return _id(await self.ask("POST", "/users", user))
+
+    async def add_client(self, representation: Representation) -> str:
+        """A client, as Keycloak's ClientRepresentation. Returns its internal id."""
+        return _id(await self.ask("POST", "/clients", representation))
+
+    async def add_client_scope(self, representation: Representation) -> str:
+        """A client scope. Returns its internal id."""
+        return _id(await self.ask("POST", "/client-scopes", representation))
+
+    async def change_client(self, internal_id: str, **changes: Any) -> None:
+        """Lay some members over the client's representation."""
+        known = (await self.ask("GET", f"/clients/{internal_id}")).json()
+        await self.ask("PUT", f"/clients/{internal_id}", {**known, **changes})
+
+    async def declare_attributes(self, attributes: list[Representation]) -> None:
+        """Add attributes to the user profile; one that is not declared is dropped without a word."""
+        profile = (await self.ask("GET", "/users/profile")).json()
+        await self.ask("PUT", "/users/profile", {**profile, "attributes": [*profile["attributes"], *attributes]})
+
+    async def rotate_signing_key(self, algorithm: str = "RS256") -> str:
+        """Make a new key that signs from now on; older ones stay published. Returns the new `kid`."""
+        before = await self.signing_keys()
+        config = {"priority": [str(100 + len(before))], "algorithm": [algorithm], "keySize": ["2048"]}
+        await self._add_provider("rsa-generated", config)
+        return next(iter((await self.signing_keys()).keys() - before.keys()))
+
+    async def disable_key(self, kid: str) -> None:
+        """Publish this key no longer, and refuse what it has signed."""
+        provider = f"/components/{(await self.signing_keys())[kid]}"
+        component = (await self.ask("GET", provider)).json()
+        config = {**component["config"], "enabled": ["false"], "active": ["false"]}
+        await self.ask("PUT", provider, {**component, "config": config})
+
+    async def signing_keys(self) -> Mapping[str, str]:
+        """The enabled keys that sign, by `kid`, each with the id of its provider."""
+        listed = (await self.ask("GET", "/keys")).json()["keys"]
+        return {
+            key["kid"]: key["providerId"]
+            for key in listed
+            if key["use"] == "SIG" and key["status"] != "DISABLED" and key["type"] != "OCT"
+        }
+
+    async def end_sessions(self, user_id: str) -> None:
+        """Sign a user out everywhere."""
+        await self.ask("POST", f"/users/{user_id}/logout")
+
+    async def _add_provider(self, provider: str, config: Mapping[str, list[str]]) -> None:
+        component = {"name": f"{provider}-{secrets.token_hex(4)}", "providerId": provider, "config": config}
+        await self.ask("POST", "/components", {**component, "providerType": "org.keycloak.keys.KeyProvider"})
+
+
+def _id(answer: httpx2.Response) -> str:
+    """What was made is named by where it is."""
+    return answer.headers["location"].rpartition("/")[2]

@@ -1,0 +1,139 @@
+"""Keycloak, the authorization server that most users have: a real one, from Maven Central's own distribution."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.servers.process import (
+    CACHE,
+    NotAvailable,
+    NotStarted,
+    Server,
+    free_port,
+    install_once,
+    launch,
+    leashed,
+    need,
+    say,
+    until_told_to_stop,
+)
+
+SOURCE = Path(__file__).parent / "keycloak"
+
+ADMINISTRATOR = "administrator"
+"""The name and the password of the master realm's administrator, on the loopback interface only."""
+
+_BUILD = ("build", "--db=dev-file", "--health-enabled=true", "--http-management-health-enabled=false")
+
+_JAVA = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
+"""The least memory and processor time that it starts with."""
+
+_OPENED = ("java.util", "java.util.concurrent", "java.security", "java.lang")
+
+_START_SECONDS = 120.0
+
+_DATABASE = "kc.mv.db"
+
+
+def build() -> Path:
+    """The folder with Keycloak, built for one quick start, and a database that holds its administrator.
+
+    Raises `NotAvailable` when this machine has no Java 17 or no Maven.
+    """
+    need("java")
+    stamp = "\n".join(((SOURCE / "pom.xml").read_text(), *_BUILD))
+    return install_once(CACHE / "keycloak", stamp, _build)
+
+
+def _build(folder: Path) -> None:
+    need("mvn")
+    say("Fetching Keycloak from Maven Central (once, 177 MB) ...")
+    unpack = ["mvn", "--batch-mode", "--quiet", "dependency:unpack-dependencies"]
+    # The build directory keeps Maven's own marks out of the checkout.
+    places = [f"-DoutputDirectory={folder}", f"-DmarkersDirectory={folder / 'markers'}"]
+    subprocess.run([*unpack, *places], cwd=SOURCE, check=True)
+    next(folder.glob("keycloak-*")).rename(folder / "home")
+    say("Building it and filling its database (once, half a minute) ...")
+    subprocess.run([*_java(folder), *_BUILD], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = Path(tempfile.mkdtemp(prefix="keycloak-"))
+    filled = folder / "filled"
+    filled.mkdir()
+    with _launched(folder, free_port(), first) as server:
+        # Only a database that was shut down is whole.
+        server.process.stdin.close()  # type: ignore[union-attr]  # `launch` gives it a pipe
+        server.process.wait()
+        shutil.copy(first / _DATABASE, filled)
+
+
+def start_keycloak(port: int | None = None) -> Server:
+    """Start Keycloak on a loopback port (a free one by default): no realm but `master`. `base_url` is its root.
+
+    Raises `NotAvailable` without Java and Maven, `NotStarted` when it does not come up in two minutes.
+    """
+    folder = build()
+    files = Path(tempfile.mkdtemp(prefix="keycloak-"))
+    shutil.copy(folder / "filled" / _DATABASE, files)
+    say("Starting Keycloak (some 10 seconds) ...")
+    return _launched(folder, port or free_port(), files)
+
+
+def _launched(folder: Path, port: int, files: Path) -> Server:
+    # With a host name of its own the issuer does not follow the Host header.
+    base_url = f"http://127.0.0.1:{port}"
+    options = (
+        "start",
+        "--optimized",
+        "--http-enabled=true",
+        f"--hostname={base_url}",
+        "--http-host=127.0.0.1",
+        f"--http-port={port}",
+        "--cache=local",
+        f"--db-url=jdbc:h2:file:{files / _DATABASE.partition('.')[0]};NON_KEYWORDS=VALUE",
+    )
+    return launch(
+        "keycloak",
+        leashed([*_java(folder), *options]),
+        base_url,
+        ready_path="/health/ready",
+        deadline_seconds=_START_SECONDS,
+        folder=files,
+        environment={"KC_BOOTSTRAP_ADMIN_USERNAME": ADMINISTRATOR, "KC_BOOTSTRAP_ADMIN_PASSWORD": ADMINISTRATOR},
+    )
+
+
+def _java(folder: Path) -> list[str]:
+    """Java itself: `kc.sh` would start it as a child, which outlives whoever ends the script."""
+    home = folder / "home"
+    return [
+        "java",
+        *_JAVA,
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+        f"-Dkc.home.dir={home}",
+        f"-Djboss.server.config.dir={home / 'conf'}",
+        "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
+        "-Dpicocli.disable.closures=true",
+        "-cp",
+        str(home / "lib" / "quarkus-run.jar"),
+        "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
+    ]
+
+
+def main() -> None:
+    """Run Keycloak until standard input closes or SIGTERM comes; the first line is its root URL."""
+    parser = argparse.ArgumentParser(prog="python -m tests.servers.keycloak_server", description=main.__doc__)
+    parser.add_argument("--port", type=int, help="loopback port; a free one by default")
+    arguments = parser.parse_args()
+    try:
+        server = start_keycloak(arguments.port)
+    except (NotAvailable, NotStarted, subprocess.CalledProcessError) as problem:
+        parser.exit(1, f"{problem}\n")
+    print(server.base_url, flush=True)  # noqa: T201
+    until_told_to_stop(server)
+
+
+if __name__ == "__main__":
+    main()
