@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 
@@ -64,21 +63,6 @@ async def test_an_app_that_did_not_ask_for_the_launch_context_has_none(clinic: C
     assert refused(await front.ask("/Patient/pat-a", token), 403, "patient_context_missing")
 
 
-async def test_a_user_cannot_choose_another_patient_in_the_account_console(clinic: Clinic, front: Front) -> None:
-    await clinic.add_app("account-page", defaultClientScopes=["basic", "roles"], optionalClientScopes=["profile"])
-    token = await clinic.access_token("profile", app="account-page")
-    account, proof = f"{clinic.realm.issuer}/account", {"authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(trust_env=False, headers={**proof, "accept": "application/json"}) as client:
-        known = (await client.get(account)).json()
-        assert known["username"] == "anna"
-        changed = {**known, "lastName": "Married", "attributes": {"patient": ["pat-b"], "fhirUser": ["Patient/pat-b"]}}
-        answer = await client.post(account, json=changed)
-        assert answer.status_code in {204, 400}, answer.text
-    token = await clinic.access_token("fhirUser launch/patient patient/*.rs")
-    assert (claims(token)["patient"], claims(token)["fhirUser"]) == ("pat-a", "Patient/pat-a")
-    assert refused(await front.ask("/Patient/pat-b", token), 404, "not_found")
-
-
 async def test_one_scope_that_is_not_assigned_fails_the_whole_request(clinic: Clinic) -> None:
     with pytest.raises(Unanswered, match="invalid_scope"):
         await clinic.access_token("launch/patient patient/*.rs patient/*.cruds")
@@ -115,17 +99,17 @@ async def test_a_token_typed_as_an_access_token_in_its_header_is_accepted(clinic
 @pytest.mark.parametrize(
     ("name", "scope", "kind", "reason"),
     [
-        ("id_token", "", "ID", "token_not_an_access_token"),
-        ("refresh_token", "", "Refresh", "token_algorithm_refused"),
-        ("refresh_token", "offline_access", "Offline", "token_algorithm_refused"),
+        ("id_token", "", ("RS256", "JWT", "ID"), "token_not_an_access_token"),
+        ("refresh_token", "", ("HS512", "JWT", "Refresh"), "token_algorithm_refused"),
+        ("refresh_token", "offline_access", ("HS512", "JWT", "Offline"), "token_algorithm_refused"),
     ],
     ids=["an ID token", "a refresh token", "an offline token"],
 )
 async def test_another_token_of_the_same_answer_is_refused(
-    clinic: Clinic, front: Front, name: str, scope: str, kind: str, reason: str
+    clinic: Clinic, front: Front, name: str, scope: str, kind: tuple[str, str, str], reason: str
 ) -> None:
     token = (await clinic.tokens(f"launch/patient patient/*.rs {scope}"))[name]
-    assert (header(token)["typ"], claims(token)["typ"]) == ("JWT", kind)
+    assert (header(token)["alg"], header(token)["typ"], claims(token)["typ"]) == kind
     assert refused(await front.ask("/Patient/pat-a", token), 401, reason)
 
 

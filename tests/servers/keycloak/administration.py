@@ -104,8 +104,11 @@ class ManagedRealm:
 
     async def change_client(self, internal_id: str, **changes: Any) -> None:
         """Lay some members over the client's representation."""
-        known = (await self.ask("GET", f"/clients/{internal_id}")).json()
-        await self.ask("PUT", f"/clients/{internal_id}", {**known, **changes})
+        await self._change(f"/clients/{internal_id}", changes)
+
+    async def change_user(self, internal_id: str, **changes: Any) -> None:
+        """Lay some members over the user's representation."""
+        await self._change(f"/users/{internal_id}", changes)
 
     async def declare_attributes(self, attributes: list[Representation]) -> None:
         """Add attributes to the user profile; one that is not declared is dropped without a word."""
@@ -113,11 +116,12 @@ class ManagedRealm:
         await self.ask("PUT", "/users/profile", {**profile, "attributes": [*profile["attributes"], *attributes]})
 
     async def rotate_signing_key(self, algorithm: str = "RS256") -> str:
-        """Make a new key that signs from now on; older ones stay published. Returns the new `kid`."""
-        before = await self.signing_keys()
-        config = {"priority": [str(100 + len(before))], "algorithm": [algorithm], "keySize": ["2048"]}
-        await self._add_provider("rsa-generated", config)
-        return next(iter((await self.signing_keys()).keys() - before.keys()))
+        """Make a new RSA key that signs from now on; older ones stay published. Returns the new `kid`."""
+        return await self._add_key("rsa-generated", algorithm=algorithm, keySize="2048")
+
+    async def add_elliptic_key(self, curve: str = "P-256") -> str:
+        """Make a new key for ECDSA beside the RSA keys. Returns its `kid`."""
+        return await self._add_key("ecdsa-generated", ecdsaEllipticCurveKey=curve)
 
     async def disable_key(self, kid: str) -> None:
         """Publish this key no longer, and refuse what it has signed."""
@@ -139,9 +143,21 @@ class ManagedRealm:
         """Sign a user out everywhere."""
         await self.ask("POST", f"/users/{user_id}/logout")
 
-    async def _add_provider(self, provider: str, config: Mapping[str, list[str]]) -> None:
-        component = {"name": f"{provider}-{secrets.token_hex(4)}", "providerId": provider, "config": config}
-        await self.ask("POST", "/components", {**component, "providerType": "org.keycloak.keys.KeyProvider"})
+    async def _add_key(self, provider: str, **config: str) -> str:
+        before = await self.signing_keys()
+        given = {"priority": str(200 + len(before)), **config}
+        component = {
+            "name": f"{provider}-{secrets.token_hex(4)}",
+            "providerId": provider,
+            "providerType": "org.keycloak.keys.KeyProvider",
+            "config": {name: [value] for name, value in given.items()},
+        }
+        await self.ask("POST", "/components", component)
+        return next(iter((await self.signing_keys()).keys() - before.keys()))
+
+    async def _change(self, path: str, changes: Mapping[str, Any]) -> None:
+        known = (await self.ask("GET", path)).json()
+        await self.ask("PUT", path, {**known, **changes})
 
 
 def _id(answer: httpx2.Response) -> str:

@@ -110,7 +110,7 @@ class _Page(HTMLParser):
             case "input" | "button" if self._form is not None and "name" in given:
                 self._form.fields[given["name"]] = given.get("value", "")
         name = given.get("id", "")
-        self._complaining = self._complaining or name.startswith("input-error-username") or name == "kc-error-message"
+        self._complaining = self._complaining or name.startswith("input-error") or name == "kc-error-message"
 
     def handle_endtag(self, tag: str) -> None:
         self._complaining = self._complaining and tag not in {"div", "p"}
