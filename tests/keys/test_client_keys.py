@@ -93,6 +93,7 @@ INLINE: dict[str, tuple[list[dict[str, Any]], str, str, Key | str]] = {
         "ES384",
         UNKNOWN,
     ),
+    "one key listed twice, which is one key": ([published(OLD, "old")] * 2, "old", "ES384", OLD),
     "an EC key for an RSA algorithm": ([published(OLD, "old")], "old", "RS384", UNKNOWN),
     "an RSA key for an EC algorithm": ([published(RSA, "rsa")], "rsa", "ES384", UNKNOWN),
     "an EC key of another curve": ([published(OLD, "old")], "old", "ES256", UNKNOWN),
