@@ -15,6 +15,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+# An ASGI extension of our own server, and the message that it adds: `status`, `headers`, and `body` with all its bytes.
+# The server counts the body; for HEAD and 304 it leaves it out.
+WHOLE_ANSWER = "gateway.answer.whole"
+
 _FHIR_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"application/fhir+json;charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
@@ -99,17 +103,22 @@ def _challenge(reason: Reason, status: int, scope: str, realm: str) -> str | Non
     return None
 
 
-async def send_answer(send: Send, answer: Answer, *, head: bool) -> None:
-    """Write the answer; for HEAD its headers alone."""
+async def send_answer(send: Send, answer: Answer, *, head: bool, whole: bool = False) -> None:
+    """Write the answer; for HEAD its headers alone. `whole` says that the server knows `WHOLE_ANSWER`."""
     body = answer.body
-    if isinstance(body, bytes):
-        headers = [*answer.headers, (b"content-length", b"%d" % len(body))]
-        if answer.status == 304:
-            headers, body = answer.headers, b""
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else body})
+    if not isinstance(body, bytes):
+        await _stream(send, answer, body, head=head)
         return
-    await _stream(send, answer, body, head=head)
+    if whole:
+        await send({"type": WHOLE_ANSWER, "status": answer.status, "headers": answer.headers, "body": body})
+        return
+    headers = answer.headers
+    if answer.status == 304:
+        body = b""
+    else:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})
 
 
 async def _stream(send: Send, answer: Answer, body: Streamed, *, head: bool) -> None:

@@ -24,7 +24,7 @@ from gateway.policy.decision import Allow, Deny, Need, Send
 from gateway.policy.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import Sealer
-from gateway.web.answer import Answer, Receive, Refused, Scope, refusal, send_answer
+from gateway.web.answer import WHOLE_ANSWER, Answer, Receive, Refused, Scope, refusal, send_answer
 from gateway.web.answer import Send as AsgiSend
 from gateway.web.bearer import BearerResolver
 from gateway.web.cors import ANY_ORIGIN, Cors
@@ -127,7 +127,8 @@ class FhirProxy:
         self._add_headers(answer, incoming, record)
         record.answer = answer
         try:
-            await send_answer(send, answer, head=method == "HEAD")
+            whole = WHOLE_ANSWER in scope.get("extensions", ())
+            await send_answer(send, answer, head=method == "HEAD", whole=whole)
         finally:
             record.ended_at = time.perf_counter()
             self._parts.witness.see(record)
