@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.gateway.lenient import Lenient
 from tests.gateway.marks import refused
-from tests.keycloak.conftest import LABORATORY, SECRET, Clinic
+from tests.keycloak.conftest import APP, LABORATORY, SECRET, Clinic
 from tests.keycloak.document import AUDIENCE, printed
 from tests.keycloak.front import Front, fronting
 from tests.servers.keycloak.realm import Unanswered, claims, header
@@ -61,6 +61,19 @@ async def test_a_user_without_a_patient_sees_nothing_by_patient_scopes(clinic: C
 async def test_an_app_that_did_not_ask_for_the_launch_context_has_none(clinic: Clinic, front: Front) -> None:
     token = await clinic.access_token("patient/*.rs")
     assert refused(await front.ask("/Patient/pat-a", token), 403, "patient_context_missing")
+
+
+async def test_a_user_whom_no_claim_names_reaches_nothing_by_user_scopes(clinic: Clinic, front: Front) -> None:
+    token = await clinic.access_token("user/*.rs", "otto")
+    assert "fhirUser" not in claims(token)
+    assert refused(await front.ask("/Patient/pat-a", token), 403, "user_reach_unknown")
+
+
+async def test_a_signed_token_outlives_the_logout(clinic: Clinic, front: Front) -> None:
+    """Nobody asks Keycloak about it: that is what introspection is for."""
+    answer = await clinic.tokens()
+    await clinic.realm.log_out(APP, answer["refresh_token"])
+    assert (await front.ask("/Patient/pat-a", answer["access_token"])).status_code == 200
 
 
 async def test_one_scope_that_is_not_assigned_fails_the_whole_request(clinic: Clinic) -> None:

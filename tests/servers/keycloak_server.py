@@ -58,8 +58,9 @@ def _build(folder: Path) -> None:
     subprocess.run([*unpack, *places], cwd=SOURCE, check=True)
     next(folder.glob("keycloak-*")).rename(folder / "home")
     say("Building it and filling its database (once, half a minute) ...")
-    subprocess.run([*_java(folder), *_BUILD], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     first = Path(tempfile.mkdtemp(prefix="keycloak-"))
+    # It tells its progress on standard output; that Java is too old stands on standard error.
+    subprocess.run([*_java(folder, first), *_BUILD], check=True, stdout=subprocess.DEVNULL)
     filled = folder / "filled"
     filled.mkdir()
     with _launched(folder, free_port(), first) as server:
@@ -96,7 +97,7 @@ def _launched(folder: Path, port: int, files: Path) -> Server:
     )
     return launch(
         "keycloak",
-        leashed([*_java(folder), *options]),
+        leashed([*_java(folder, files), *options]),
         base_url,
         ready_path="/health/ready",
         deadline_seconds=_START_SECONDS,
@@ -105,13 +106,14 @@ def _launched(folder: Path, port: int, files: Path) -> Server:
     )
 
 
-def _java(folder: Path) -> list[str]:
+def _java(folder: Path, files: Path) -> list[str]:
     """Java itself: `kc.sh` would start it as a child, which outlives whoever ends the script."""
     home = folder / "home"
     return [
         "java",
         *_JAVA,
         *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+        f"-Djava.io.tmpdir={files}",
         f"-Dkc.home.dir={home}",
         f"-Djboss.server.config.dir={home / 'conf'}",
         "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
