@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import hmac
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import Key
+from joserfc.jws import JWSRegistry
 
 from gateway.keys import client_assertion
 from gateway.keys.client_assertion import (
@@ -97,11 +99,16 @@ def hmac_of_public_key(algorithm: str, digest: str, form: Literal["PEM", "DER"])
     return f"{signed}.{encoded(hmac.digest(key, signed.encode(), digest))}"
 
 
-def altered(assertion: str, said: Mapping[str, Any], **header: Any) -> str:
-    """Other claims and another header under the signature of an assertion."""
-    return compact({"alg": "RS384", "typ": "JWT", "kid": "rsa", **header}, said).rpartition(".")[0] + (
-        "." + assertion.rpartition(".")[2]
-    )
+def altered(assertion: str, said: Mapping[str, Any]) -> str:
+    """Other claims under the header and signature of an assertion."""
+    header, _, signature = assertion.split(".")
+    return f"{header}.{encoded(json.dumps(said).encode())}.{signature}"
+
+
+def signed_as(told: str, real: str) -> str:
+    """An assertion whose signature is the right key's, made by another algorithm than the header tells."""
+    signing = compact({"alg": told, "typ": "JWT", "kid": "rsa"}, claims()).rpartition(".")[0]
+    return f"{signing}.{encoded(JWSRegistry.algorithms[real].sign(signing.encode(), RSA))}"
 
 
 def made_by_another(algorithm: str, **header: Any) -> str:
@@ -133,7 +140,8 @@ FORGED: dict[str, tuple[str, str]] = {
     "the kid of a key on another curve": (made("ES384", kid="p256"), UNKNOWN),
     "the kid of no key": (made("ES384", kid="p385"), UNKNOWN),
     "no kid": (made("ES384", kid=None), "the header has no kid"),
-    "a PSS signature told as another": (altered(made("PS384"), claims(), alg="RS384"), NOT_THE_KEYS),
+    "a PSS signature told as another": (signed_as("RS384", "PS384"), NOT_THE_KEYS),
+    "a signature by hand, as a control": (signed_as("RS384", "RS384"), "proved"),
     "its own key in jwk": (made_by_another("RS384", jwk=published(private_key("RS384", 9), "rsa")), NOT_THE_KEYS),
     "its own certificate at x5u": (made_by_another("RS384", x5u="https://evil.example"), NOT_THE_KEYS),
 }
