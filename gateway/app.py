@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from gateway.fhir.capability_statement import undeclared_parameters
 from gateway.fhir.compartments import narrowing_parameter
@@ -25,6 +25,8 @@ from gateway.settings import issuers as settings_of_issuers
 from gateway.settings import upstream as settings_of
 from gateway.settings.issuers import Issuer
 from gateway.settings.model import Settings
+from gateway.smart import remembered, smart_parts, store_of
+from gateway.storage.store import StoreAwayError
 from gateway.upstream.authentication import (
     AuthenticatedExchange,
     ClientCredentials,
@@ -46,16 +48,25 @@ from gateway.web.fetch import CONSTANT_HEADERS, FhirServer
 from gateway.web.fhir import FhirProxy, Parts
 from gateway.web.grants import Grants
 from gateway.web.health import Health
+from gateway.web.inquiry import Inquirer
 from gateway.web.keep import Keeper
 from gateway.web.metadata import Metadata
+from gateway.web.own_tokens import OwnTokens
 from gateway.web.pages import Pages
 from gateway.web.reach import PanelSearch, UserCompartments
 from gateway.web.reading import Reader
+from gateway.web.smart.documents import smart_configuration
+from gateway.web.smart.parts import Remembered
+from gateway.web.smart.server import SmartServer, on_store_away
 from gateway.web.token_cache import TokenCache
 from gateway.web.trace import Trace
 from gateway.web.witness import Witness
 
 _log = structlog.get_logger(__name__)
+# Medplum's door lies below the FHIR base, where else nothing but FHIR is answered.
+_MEDPLUM, _SMART_LAUNCH = b"/ClientApplication/", b"$smart-launch"
+# Seconds between two tries to listen to a store that is away.
+_LISTEN_AGAIN = 0.5
 
 
 def claim_mapping(issuer: Issuer) -> ClaimMapping:
@@ -136,6 +147,8 @@ class Gateway:
         """`witness` is told of every request; it is not closed here."""
         self._settings = settings
         self._witness = witness
+        self._smart: SmartServer | None = None
+        self._guarded: ControlClient | None = None
         self._control = ControlClient()
         proof = _authentication(settings.upstream.authentication, self._control)
         static = proof.static_headers
@@ -149,15 +162,16 @@ class Gateway:
             oauth_uris=oauth_uris(self._smart_configuration()),
             learn=self._learn,
         )
+        smart = settings.smart_server
+        self._kept = None if smart is None else remembered(store_of(smart), smart)
         parts = self._parts(server)
+        self._resolver_of_tokens = parts.resolver
         self._grants = parts.grants
         self._proxy = FhirProxy(self._base_path.decode(), parts)
         self._discovery = SmartConfiguration(self._smart_configuration())
         self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
-        health = Health(self._metadata)
-        self._rest = Starlette(
-            routes=[Route("/healthz", health.alive), Route("/readyz", health.ready)], lifespan=self._lifespan
-        )
+        self._smart = self._smart_server(parts)
+        self._rest = self._rest_of_addresses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by the path as it came: nothing is decoded before the FHIR parser sees it."""
@@ -165,15 +179,45 @@ class Gateway:
             path = scope["raw_path"]
             if path.startswith(self._base_path):
                 rest = path[len(self._base_path) :]
-                if path == self._discovery_path and self._settings.authorization_server is not None:
+                if path == self._discovery_path and self._has_discovery:
                     await self._discovery(scope, receive, send)
+                    return
+                if self._smart is not None and rest.startswith(_MEDPLUM) and rest.endswith(_SMART_LAUNCH):
+                    await self._rest(scope, receive, send)
                     return
                 if not rest or rest.startswith(b"/"):
                     await self._proxy(scope, receive, send)
                     return
         await self._rest(scope, receive, send)
 
+    @property
+    def _has_discovery(self) -> bool:
+        return self._settings.smart_server is not None or self._settings.authorization_server is not None
+
+    def _smart_server(self, parts: Parts) -> SmartServer | None:
+        if self._kept is None:
+            return None
+        self._guarded = ControlClient(guarded=True, development=self._settings.development)
+        return SmartServer(smart_parts(self._settings, self._kept, Inquirer(parts), self._control, self._guarded))
+
+    def _registered_origins(self) -> frozenset[str]:
+        """The origins of the clients, as they are now."""
+        return frozenset() if self._smart is None else self._smart.origins
+
+    def _rest_of_addresses(self) -> Starlette:
+        health = Health(self._metadata, self._kept.store if self._kept is not None else None)
+        routes: list[BaseRoute] = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
+        if self._smart is not None:
+            routes += self._smart.routes(urlsplit(self._settings.own_issuer()).path, self._base_path.decode())
+        rest = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={StoreAwayError: on_store_away})
+        # A redirect that adds a slash would send a form, and whatever is in it, once more (edge case 22).
+        rest.router.redirect_slashes = False
+        return rest
+
     def _smart_configuration(self) -> dict[str, object]:
+        smart = self._settings.smart_server
+        if smart is not None:
+            return smart_configuration(self._settings.own_issuer(), registration=smart.registration)
         server = self._settings.authorization_server
         return server.smart_configuration() if server is not None else {}
 
@@ -207,7 +251,7 @@ class Gateway:
             grants=Grants(rules, users, entries=settings.token_cache.entries),
             keeper=keeper,
             sealer=sealer,
-            cors=Cors(settings.cors.allowed_origins),
+            cors=Cors(settings.cors.allowed_origins, self._registered_origins),
             witness=self._witness,
             realm=settings.public_base_url,
             body_limit=settings.limits.max_request_body_bytes,
@@ -222,7 +266,8 @@ class Gateway:
             refusals=settings.token_cache.refusals,
         )
         trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
-        return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form)
+        own = None if self._kept is None else OwnTokens(self._kept.access_tokens, settings.own_issuer())
+        return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form, own)
 
     def _learn(self, statement: Any) -> None:
         """Note what the upstream does not declare, and warn where that leaves a search without narrowing (leak_12)."""
@@ -243,14 +288,32 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        looking = asyncio.create_task(self._look())
+        beside = [asyncio.create_task(self._look())]
+        if self._smart is not None and self._kept is not None:
+            await self._smart.refresh()
+            beside += [asyncio.create_task(self._smart.keep_fresh()), asyncio.create_task(self._hear(self._kept))]
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self.pool.aclose()
             await self._control.aclose()
+            if self._guarded is not None:
+                await self._guarded.aclose()
+            if self._kept is not None:
+                await self._kept.store.aclose()
+
+    async def _hear(self, kept: Remembered) -> None:
+        """Forget the tokens of authorizations as they end, wherever that was done."""
+        while True:
+            try:
+                async for authorization_id in kept.authorizations.ended():
+                    self._resolver_of_tokens.forget(authorization_id)
+            except StoreAwayError as error:
+                _log.warning("the store does not answer", detail=str(error)[:200])
+                await asyncio.sleep(_LISTEN_AGAIN)
 
 
 def _is_wide(resource_type: str, missing: frozenset[str], extra: Mapping[str, tuple[str, ...]]) -> bool:

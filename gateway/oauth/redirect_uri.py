@@ -44,9 +44,3 @@ def with_parameters(uri: str, pairs: Iterable[tuple[str, str]]) -> str:
     if "?" not in uri:
         return f"{uri}?{added}"
     return f"{uri}{'' if uri.endswith(('?', '&')) else '&'}{added}"
-
-
-def form_target(uri: str) -> str:
-    """What a page's `form-action` must allow for a redirect to this URI: its origin, or its private scheme."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"https", "http"} else f"{parts.scheme}:"

@@ -13,7 +13,8 @@ class Access:
 
     `patient` is a bare id. Where the token has no usable patient, it is None and `patient_problem` says why, so that
     a refusal can name the reason (enforcement.md 8). `user` is the fhirUser, already found to lie under one of our
-    bases. `expires_at` is in seconds since the epoch.
+    bases. `expires_at` is in seconds since the epoch. `authorization_id`
+    names the grant behind a token of our own, so that its end can be carried out everywhere.
     """
 
     issuer: str
@@ -25,3 +26,4 @@ class Access:
     patient_problem: Reason | None = None
     user: Reference | None = None
     scope_text: str = ""
+    authorization_id: str | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -12,6 +13,7 @@ from gateway.settings.authorization_server import AuthorizationServer
 from gateway.settings.compartments import Compartments, PanelSearch
 from gateway.settings.issuers import Algorithm, Claims, Introspection, Issuer, TokenCache
 from gateway.settings.section import Conflict, Section
+from gateway.settings.smart_server import SmartServer
 from gateway.settings.upstream import (
     Authentication,
     BasicAuthentication,
@@ -56,6 +58,7 @@ __all__ = [
     "PanelSearch",
     "Pool",
     "Settings",
+    "SmartServer",
     "Tls",
     "TokenCache",
     "Upstream",
@@ -149,9 +152,13 @@ class Settings(Section):
     listen: Annotated[Listen, Field(description="Where apps reach the gateway.")] = Listen()
     metrics: Annotated[MetricsListen, Field(description="Where Prometheus reaches the gateway.")] = MetricsListen()
     upstream: Annotated[Upstream, Field(description="The FHIR server behind the gateway.")]
+    smart_server: Annotated[
+        SmartServer | None,
+        Field(description="The gateway's own authorization server; without it tokens come from the issuers alone."),
+    ] = None
     issuers: Annotated[
-        tuple[Issuer, ...], Field(min_length=1, description="The issuers whose access tokens are accepted.")
-    ]
+        tuple[Issuer, ...], Field(description="The other issuers whose access tokens are accepted.")
+    ] = ()
     token_cache: Annotated[TokenCache, Field(description="How long a checked token is remembered.")] = TokenCache()
     compartments: Annotated[
         Compartments,
@@ -168,6 +175,14 @@ class Settings(Section):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The least urgent message that is logged.")
     ] = "info"
+
+    def own_issuer(self) -> str:
+        """The base URL of our own authorization server: configured, or `/auth` beside the FHIR base."""
+        smart = self.smart_server
+        if smart is not None and smart.issuer is not None:
+            return smart.issuer
+        parts = urlsplit(self.public_base_url)
+        return f"{parts.scheme}://{parts.netloc}/auth"
 
     def rules(self) -> Rules:
         """The part that decisions need. What the FHIR server does not support is found at start-up and added there."""
@@ -200,6 +215,11 @@ def root_conflicts(sections: Mapping[str, object]) -> Iterator[Conflict]:
     match sections:
         case {"public_base_url": str(public), "upstream": Upstream(base_url=base)} if public == base:
             yield Conflict(("upstream", "base_url"), "must not be public_base_url: the gateway would call itself")
+    if sections.get("smart_server", "wrong") is None and sections.get("issuers", "wrong") == ():
+        yield Conflict(("issuers",), "must name at least one issuer, or smart_server must be given")
+    match sections:
+        case {"smart_server": SmartServer(), "authorization_server": AuthorizationServer()}:
+            yield Conflict(("authorization_server",), "is another server's, and smart_server is given")
     names = [issuer.issuer for issuer in _issuers(sections)]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -232,6 +252,12 @@ def _exposed_urls(sections: Mapping[str, object]) -> Iterator[tuple[section.Path
             yield ("issuers", index, "jwks_url"), issuer.jwks_url
         if issuer.introspection is not None:
             yield ("issuers", index, "introspection", "endpoint"), issuer.introspection.endpoint
+    smart = sections.get("smart_server")
+    if isinstance(smart, SmartServer):
+        if smart.issuer is not None:
+            yield ("smart_server", "issuer"), smart.issuer
+        for index, provider in enumerate(smart.identity_providers):
+            yield ("smart_server", "identity_providers", index, "issuer"), provider.issuer
     server = sections.get("authorization_server")
     if isinstance(server, AuthorizationServer):
         for name in type(server).model_fields:

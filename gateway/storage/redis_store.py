@@ -61,7 +61,7 @@ class RedisStore:
         key_prefix: str = "smart-gateway:",
         connect_timeout: float = 2.0,
         operation_timeout: float = 2.0,
-        lanes: int = 64,
+        lanes: int = 32,
         silence: float = 10.0,
     ) -> None:
         self._client = client_for(servers, connect_timeout, operation_timeout)

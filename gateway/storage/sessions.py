@@ -33,6 +33,7 @@ class Transaction:
     patient_name: str = ""
     patient_detail: str = ""
     offered: tuple[str, ...] = ()
+    provider_index: int = 0
     encounter_settled: bool = False
     provider_state: str = ""
     provider_nonce: str = ""

@@ -1,5 +1,6 @@
 """The keys that id_tokens are signed with, the same for every worker: made once, published before use, kept after."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.storage.records import decode, encode
@@ -29,10 +30,13 @@ class SigningKeyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def load(self, first: StoredKey) -> StoredKeys:
-        """The keys; `first` where there are none yet. Of many workers that begin at once one key is taken."""
-        await self._store.put_new(_KEY, encode(StoredKeys((first,))), None)
-        known = decode(await self._store.get(_KEY), StoredKeys)
+    async def load(self, make: Callable[[], StoredKey]) -> StoredKeys:
+        """The keys; one that `make` makes where there are none yet. Of many workers that begin at once one is taken."""
+        data = await self._store.get(_KEY)
+        if data is None:
+            await self._store.put_new(_KEY, encode(StoredKeys((make(),))), None)
+            data = await self._store.get(_KEY)
+        known = decode(data, StoredKeys)
         if known is None:
             raise ValueError("The signing keys in the store cannot be read.")
         return known
@@ -43,7 +47,7 @@ class SigningKeyStore:
             data = await self._store.get(_KEY)
             known = decode(data, StoredKeys)
             if data is None or known is None:
-                return await self.load(following)
+                return await self.load(lambda: following)
             successors = (*known.keys[1:], following)
             kept = [
                 one for one, next_one in zip(known.keys, successors, strict=True) if next_one.signs_from > forget_before

@@ -1,7 +1,6 @@
 """An answer on its way in: the connection fills it, one caller reads, streams or closes it."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -53,7 +52,7 @@ class Answer:
         self.error: UpstreamError | None = None
         self.waiter: asyncio.Future[None] | None = waiter
         self._source = source
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
         self._taken = False
         self._collecting = False
         self._limit = 0
@@ -117,7 +116,7 @@ class Answer:
         try:
             while True:
                 while pieces:
-                    piece = pieces.popleft()
+                    piece = pieces.pop(0)
                     self.size -= len(piece)
                     yield piece
                     if self.size <= LOW_WATER:

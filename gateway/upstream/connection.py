@@ -34,8 +34,8 @@ class Connection(AnswerReader, asyncio.Protocol):
     """Idle, or carrying one exchange, or closed."""
 
     __slots__ = (
-        "_answer", "_armed", "_deadlines", "_last", "_loop", "_owner", "_paused", "_poll", "_timer", "_transport",
-        "_until", "answered", "idle_since",
+        "_answer", "_armed", "_deadlines", "_loop", "_owner", "_paused", "_poll", "_timer", "_transport",
+        "_until", "answered", "heard_at",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,7 +49,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._armed = math.inf
         self._paused = False
-        self.idle_since = 0.0
+        self.heard_at = 0.0
 
     # What the pool does.
 
@@ -61,7 +61,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         self._answer = answer = Answer(self, loop.create_future())
         self._expect(to_head=to_head)
         self.answered = False
-        self._last = now = loop.time()
+        self.heard_at = now = loop.time()
         self._until = now + deadlines.total
         self._arm()
         if len(body) > EAGER:
@@ -98,7 +98,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         """Read on; the read deadline starts anew."""
         if self._paused and answer is self._answer and self._transport is not None:
             self._paused = False
-            self._last = self._loop.time()
+            self.heard_at = self._loop.time()
             self._arm()
             self._transport.resume_reading()
 
@@ -131,7 +131,7 @@ class Connection(AnswerReader, asyncio.Protocol):
             if self._transport is not None:
                 self._transport.abort()
             return
-        self._last = self._loop.time()
+        self.heard_at = self._loop.time()
         self.answered = True
         try:
             self._read(answer, data)
@@ -178,7 +178,7 @@ class Connection(AnswerReader, asyncio.Protocol):
     # One timer per connection, looked at when it fires and left alone in between.
 
     def _due(self) -> float:
-        return self._until if self._paused else min(self._until, self._last + self._deadlines.read)
+        return self._until if self._paused else min(self._until, self.heard_at + self._deadlines.read)
 
     def _arm(self) -> None:
         due = self._due()

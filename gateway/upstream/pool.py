@@ -140,10 +140,9 @@ class ConnectionPool:
     def ended(self, connection: Connection, reusable: bool) -> None:
         """An exchange is over: keep the connection if it may be used again; the place goes to the next in the queue."""
         if reusable and not self._places.closed:
-            connection.idle_since = now = asyncio.get_running_loop().time()
             self._idle.append(connection)
             if self._sweeper is None:
-                self._sweeper = asyncio.get_running_loop().call_at(now + self._idle_timeout, self._sweep)
+                self._sweeper = asyncio.get_running_loop().call_later(self._idle_timeout, self._sweep)
         elif reusable:
             connection.close()
         self._places.give_back()
@@ -214,10 +213,10 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         self._sweeper = None
         idle, oldest = self._idle, loop.time() - self._idle_timeout
-        while idle and idle[0].idle_since <= oldest:
+        while idle and idle[0].heard_at <= oldest:
             idle.pop(0).close()
         if idle:
-            self._sweeper = loop.call_at(idle[0].idle_since + self._idle_timeout, self._sweep)
+            self._sweeper = loop.call_at(idle[0].heard_at + self._idle_timeout, self._sweep)
 
 
 async def _arrival(answer: Answer) -> None:

@@ -1,8 +1,11 @@
 """What leaves the gateway: one value per answer, and the few ASGI messages that carry it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from gateway.fhir.operation_outcome import encode_outcome, operation_outcome
 from gateway.policy.decision import Deny
@@ -25,6 +28,9 @@ _FHIR_HEADERS: tuple[Header, ...] = (
 )
 
 
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Streamed:
     """A body that is passed on piece by piece; `close` gives up whatever of it is still to come."""
@@ -33,17 +39,16 @@ class Streamed:
     close: Callable[[], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, gc=False):
     """An answer, and what telemetry says of it."""
 
     status: int
     reason: Reason
     body: bytes | Streamed
-    headers: list[Header] = field(default_factory=list)
+    headers: list[Header] = []
     kept: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    misses: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = _NONE
+    misses: Mapping[str, int] = _NONE
 
 
 class Refused(Exception):

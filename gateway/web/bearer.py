@@ -15,6 +15,7 @@ from gateway.keys.verify import Verifier
 from gateway.policy.access import Access
 from gateway.policy.claims import ClaimMapping, ClaimsError, access_from_claims
 from gateway.policy.reasons import Reason
+from gateway.web.own_tokens import OwnTokens
 from gateway.web.token_cache import TokenCache, fingerprint
 
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
@@ -22,6 +23,8 @@ _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 _USUAL = b"Bearer "
 _USUAL_LENGTH = len(_USUAL)
 _MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + _USUAL_LENGTH
+# Every worker is told when an authorization ends; this is how long a token may live on where the message got lost.
+_OWN_AGE = 10.0
 # These pass with time or with a new key, so they are not remembered: the same token may be accepted a moment later.
 # They cost no signature check, so that nothing is lost by looking again.
 _PASSING = frozenset({Reason.TOKEN_NOT_YET_VALID, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_CHECK_UNAVAILABLE})
@@ -39,8 +42,15 @@ class Trust:
 class BearerResolver:
     """Resolves each token once per worker; then it is a look-up."""
 
-    def __init__(self, trusts: Sequence[Trust], cache: TokenCache, bases: Sequence[str], post: PostForm) -> None:
-        """`bases` are the public and the upstream's base URL."""
+    def __init__(
+        self,
+        trusts: Sequence[Trust],
+        cache: TokenCache,
+        bases: Sequence[str],
+        post: PostForm,
+        own: OwnTokens | None = None,
+    ) -> None:
+        """`bases` are the public and the upstream's base URL; `own` knows the tokens that we issued ourselves."""
         self._signed: dict[str, tuple[Trust, Verifier]] = {}
         self._opaque: list[tuple[Trust, Introspector]] = []
         for trust in trusts:
@@ -50,6 +60,7 @@ class BearerResolver:
                 self._opaque.append((trust, Introspector(trust.issuer, trust.issuer.introspection, post)))
         self._cache = cache
         self._bases = tuple(bases)
+        self._own = own
         self._running: dict[bytes, asyncio.Future[Access]] = {}
 
     def resolve_cached(self, authorization: bytes | None, now: float) -> Access | TokenRefused | None:
@@ -95,11 +106,17 @@ class BearerResolver:
             raise
         # Whatever was revoked meanwhile may be this token: it serves who waits for it and is asked about again.
         if generation == self._cache.generation:
-            self._cache.put(key, access, now)
+            self._cache.put(key, access, now, None if access.authorization_id is None else _OWN_AGE)
         return access
+
+    def forget(self, authorization_id: str) -> None:
+        """Forget the tokens of an authorization that has ended, in this worker."""
+        self._cache.forget(lambda access: access.authorization_id == authorization_id)
 
     async def _checked(self, token: str, now: float) -> Access:
         """By the keys of the issuer that the token names, else by the word of the one that is asked about tokens."""
+        if self._own is not None and self._own.are(token):
+            return await self._own.access(token, now)
         named: object = None
         refused = TokenRefused(Reason.TOKEN_MALFORMED, "no signed token, and no issuer to ask about it")
         if looks_like_jwt(token):

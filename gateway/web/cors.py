@@ -1,5 +1,7 @@
 """Cross-origin rules in two tiers: discovery for anyone, the rest for registered origins (checklist CO-1..CO-5)."""
 
+from collections.abc import Callable, Container
+
 from gateway.web.answer import Header
 
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -15,19 +17,40 @@ _EXPOSED = (
 ANY_ORIGIN: tuple[Header, ...] = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED))
 
 
+def registered_headers(origin: str | None, origins: Container[str]) -> tuple[tuple[str, str], ...]:
+    """The headers for an answer of the token endpoint to a page from `origin` (CO-2)."""
+    if origin is None or origin not in origins:
+        return (("vary", "Origin"),)
+    return (("access-control-allow-origin", origin), ("vary", "Origin"))
+
+
+def preflight_headers(origin: str | None, origins: Container[str]) -> tuple[tuple[str, str], ...]:
+    """The headers of its answer to OPTIONS."""
+    allowed = registered_headers(origin, origins)
+    if len(allowed) == 1:
+        return allowed
+    return (
+        *allowed,
+        ("access-control-allow-methods", "POST, OPTIONS"),
+        ("access-control-allow-headers", "Authorization, Content-Type, Accept"),
+        ("access-control-max-age", "600"),
+    )
+
+
 class Cors:
     """The origins that may use the FHIR endpoints from a browser."""
 
-    def __init__(self, allowed_origins: tuple[str, ...]) -> None:
-        """Exact origins, or `*` for every one."""
+    def __init__(self, allowed_origins: tuple[str, ...], registered: Callable[[], Container[str]] = frozenset) -> None:
+        """Exact origins, or `*` for every one. `registered` are those of the clients, as they are now."""
         self._any = "*" in allowed_origins
         self._origins = frozenset(origin.encode() for origin in allowed_origins)
+        self._registered = registered
 
     def headers(self, origin: bytes | None) -> tuple[Header, ...]:
         """The headers for an answer to a page from `origin`; they go on errors too (edge case 151)."""
         if origin is None:
             return ()
-        if not self._any and origin not in self._origins:
+        if not self._any and origin not in self._origins and origin.decode("latin-1") not in self._registered():
             return ((b"vary", b"Origin"),)
         return (
             (b"access-control-allow-origin", origin),

@@ -48,9 +48,10 @@ class TokenCache:
         self.misses += 1
         return None
 
-    def put(self, key: bytes, access: Access, now: float) -> None:
-        """Remember what a token permits, no longer than it lasts."""
-        self._known[key] = (min(access.expires_at, now + self._max_age), access)
+    def put(self, key: bytes, access: Access, now: float, max_age: float | None = None) -> None:
+        """Remember what a token permits, no longer than it lasts, nor than `max_age` seconds where that is less."""
+        age = self._max_age if max_age is None else min(max_age, self._max_age)
+        self._known[key] = (min(access.expires_at, now + age), access)
         self._known.move_to_end(key)
         if len(self._known) > self._entries:
             self._known.popitem(last=False)

@@ -1,0 +1,137 @@
+"""The SMART server, put together from its settings."""
+
+import hashlib
+import time
+
+from gateway.keys.client_assertion import AssertionVerifier
+from gateway.keys.client_keys import ClientKeys
+from gateway.keys.passwords import PasswordChecker
+from gateway.keys.signing import SigningKey, SigningKeys, make_key, read_key
+from gateway.settings.clients import scopes_of
+from gateway.settings.model import Settings
+from gateway.settings.smart_server import IdentityProvider, SmartServer
+from gateway.storage.access_tokens import AccessTokens
+from gateway.storage.attempts import Attempts
+from gateway.storage.authorizations import Authorizations
+from gateway.storage.codes import Codes
+from gateway.storage.consents import Consents
+from gateway.storage.launches import Launches
+from gateway.storage.open_store import open_store
+from gateway.storage.refresh_tokens import RefreshTokens
+from gateway.storage.registrations import LocalUser, Registrations
+from gateway.storage.replays import Replays
+from gateway.storage.sessions import Sessions, Transactions
+from gateway.storage.signing_keys import SigningKeyStore
+from gateway.storage.store import Store
+from gateway.upstream.control import ControlClient
+from gateway.web.inquiry import Inquirer
+from gateway.web.smart.clients import Clients
+from gateway.web.smart.directory import Directory
+from gateway.web.smart.parts import KeyRing, LauncherAccount, Remembered, SmartParts, Spans
+from gateway.web.smart.providers import ProviderSettings, SignInProvider
+from gateway.web.smart.users import Users
+
+_CONSENT_IS_REMEMBERED = 365 * 86400.0
+
+
+def store_of(settings: SmartServer) -> Store:
+    """The store that the settings name."""
+    ca_file = str(settings.store_ca_file) if settings.store_ca_file is not None else None
+    return open_store(settings.store.get_secret_value(), ca_file=ca_file)
+
+
+def remembered(store: Store, settings: SmartServer) -> Remembered:
+    """The doors to everything that is kept."""
+    lifetimes = settings.lifetimes
+    authorizations = Authorizations(store)
+    return Remembered(
+        store=store,
+        authorizations=authorizations,
+        codes=Codes(store),
+        access_tokens=AccessTokens(store, authorizations),
+        refresh_tokens=RefreshTokens(store),
+        replays=Replays(store),
+        attempts=Attempts(store),
+        transactions=Transactions(store, lifetimes.consent_page_seconds),
+        sessions=Sessions(store, lifetimes.session_seconds),
+        launches=Launches(store),
+        consents=Consents(store, _CONSENT_IS_REMEMBERED),
+        registrations=Registrations(store),
+        signing_keys=SigningKeyStore(store),
+    )
+
+
+def smart_parts(
+    settings: Settings, kept: Remembered, inquirer: Inquirer, control: ControlClient, guarded: ControlClient
+) -> SmartParts:
+    """Everything the endpoints need. `guarded` fetches what clients name, `control` what the operator names."""
+    smart = settings.smart_server
+    assert smart is not None
+    issuer = settings.own_issuer()
+    passwords = PasswordChecker()
+    lifetimes = smart.lifetimes
+    local = [LocalUser(one.username, one.name, one.password_hash, one.fhir_user) for one in smart.users]
+    return SmartParts(
+        issuer=issuer,
+        base=settings.public_base_url,
+        secure=issuer.startswith("https://"),
+        spans=Spans(
+            access_token=lifetimes.access_token_seconds,
+            backend_token=lifetimes.backend_token_seconds,
+            refresh=lifetimes.refresh_seconds,
+            refresh_grace=lifetimes.refresh_grace_seconds,
+            session=lifetimes.session_seconds,
+            code=lifetimes.code_seconds,
+            launch=lifetimes.launch_seconds,
+        ),
+        frame_ancestors=smart.frame_ancestors,
+        remembered=kept,
+        clients=Clients(smart.clients, kept.registrations),
+        users=Users(local, kept.registrations, passwords, smart.sign_in_hint),
+        directory=Directory(inquirer),
+        providers=tuple(_provider(one, issuer, settings, control) for one in smart.identity_providers),
+        launchers={
+            one.client_id: LauncherAccount(
+                one.client_id, _digest(one.client_secret.get_secret_value()), one.vouches_for_users
+            )
+            for one in smart.launchers
+        },
+        passwords=passwords,
+        assertions=AssertionVerifier(ClientKeys(guarded.get_document)),
+        ring=_ring(smart),
+        clock=time.time,
+        login_attempts=smart.login_attempts,
+        user_scopes={name: scopes_of(text) for name, text in smart.user_scopes.items()},
+        admin_token_digest=_token_digest(smart),
+        registration=smart.registration,
+    )
+
+
+def _provider(one: IdentityProvider, issuer: str, settings: Settings, control: ControlClient) -> SignInProvider:
+    told = ProviderSettings(
+        name=one.name,
+        issuer=one.issuer,
+        client_id=one.client_id,
+        client_secret=one.client_secret.get_secret_value(),
+        scopes=one.scopes,
+        name_claim=one.name_claim,
+        fhir_user_claim=one.fhir_user_claim,
+    )
+    return SignInProvider(told, control, f"{issuer}/signed-in", (settings.public_base_url, settings.upstream.base_url))
+
+
+def _ring(smart: SmartServer) -> KeyRing:
+    """The key of the file; without one, any key until those of the store are read at start."""
+    fixed = smart.signing_key_file is not None
+    text = smart.signing_key_file.read_bytes() if smart.signing_key_file is not None else make_key()
+    return KeyRing(SigningKeys([SigningKey(read_key(text), 0.0)]), fixed)
+
+
+def _digest(secret: str) -> str:
+    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _token_digest(smart: SmartServer) -> str | None:
+    if smart.admin_token is None:
+        return None
+    return hashlib.sha256(smart.admin_token.get_secret_value().encode()).hexdigest()

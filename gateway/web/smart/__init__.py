@@ -1,0 +1,1 @@
+"""The endpoints and pages of the gateway's own authorization server, in the order in which a launch meets them."""

@@ -1,0 +1,170 @@
+"""The admin API: clients and users that are added while the gateway runs, and the rotation of signing keys."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.keys.passwords import hash_password
+from gateway.keys.signing import PUBLISHED_AHEAD, SigningKey, SigningKeys, make_key, read_key
+from gateway.oauth.client import Client
+from gateway.settings.clients import ClientEntry
+from gateway.settings.smart_server import LocalUserEntry
+from gateway.storage.registrations import LocalUser
+from gateway.storage.signing_keys import StoredKey, StoredKeys
+from gateway.web.smart.parts import SmartParts
+from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body
+
+_log = structlog.get_logger(__name__)
+_SECRET_MEMBERS = frozenset({"client_secret", "client_secret_hash"})
+
+
+class EntryError(Exception):
+    """An entry that is not taken; every problem is told."""
+
+    def __init__(self, status: int, *problems: str) -> None:
+        super().__init__(" ".join(problems))
+        self.status = status
+        self.problems = problems
+
+
+class Administration:
+    """Endpoints below `/admin`, for whoever holds the admin token."""
+
+    def __init__(self, parts: SmartParts) -> None:
+        self._parts = parts
+
+    async def clients(self, request: Request) -> Response:
+        """GET: all clients. POST: add one; a secret that we make is told once."""
+        return await self._guarded(request, self._list if request.method == "GET" else self._add)
+
+    async def client(self, request: Request) -> Response:
+        """GET: one client. DELETE: disable it, with all that was granted to it refused from then on."""
+        return await self._guarded(request, self._show if request.method == "GET" else self._disable)
+
+    async def users(self, request: Request) -> Response:
+        """POST: add a local user."""
+        return await self._guarded(request, self._add_user)
+
+    async def rotate(self, request: Request) -> Response:
+        """POST: make the next signing key, which is published now and signs in an hour."""
+        return await self._guarded(request, self._rotate)
+
+    async def _guarded(self, request: Request, endpoint: Any) -> Response:
+        known = self._parts.admin_token_digest
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        told = hashlib.sha256(token.strip().encode()).hexdigest()
+        if known is None or scheme.lower() != "bearer" or not hmac.compare_digest(told, known):
+            challenge = {"www-authenticate": 'Bearer realm="admin"'}
+            return json_answer(
+                {"problems": ["The admin token is missing or not right."]}, status=401, headers=challenge
+            )
+        try:
+            return await endpoint(request)  # type: ignore[no-any-return]  # one of the four below
+        except EntryError as error:
+            return json_answer({"problems": list(error.problems)}, status=error.status)
+
+    async def _list(self, _: Request) -> Response:
+        listed = [self._summary(one) for one in await self._parts.clients.all()]
+        return json_answer({"clients": listed})
+
+    def _summary(self, client: Client) -> dict[str, Any]:
+        return {
+            "client_id": client.client_id,
+            "name": client.name,
+            "authentication": client.authentication.value,
+            "disabled": client.disabled,
+            "from": "configuration" if self._parts.clients.is_configured(client.client_id) else "registration",
+        }
+
+    async def _show(self, request: Request) -> Response:
+        client_id = request.path_params["client_id"]
+        entry = await self._parts.remembered.registrations.client(client_id)
+        if entry is None:
+            where = "in the configuration" if self._parts.clients.is_configured(client_id) else "unknown here"
+            raise EntryError(404, f"The client {client_id!r} is {where}.")
+        return json_answer({name: value for name, value in entry.items() if name not in _SECRET_MEMBERS})
+
+    async def _add(self, request: Request) -> Response:
+        body = await _json(request)
+        told = await self.register(body)
+        return json_answer(told, status=201)
+
+    async def register(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Take a client; what its owner is told, with a secret that is told only now. Raises `EntryError`."""
+        body = {"client_id": secrets.token_urlsafe(16), **body}
+        secret = None
+        if body.get("type") == "confidential-symmetric" and not _SECRET_MEMBERS & body.keys():
+            secret = secrets.token_urlsafe(32)
+            body["client_secret_hash"] = hash_password(secret)
+        elif isinstance(body.get("client_secret"), str):
+            body["client_secret_hash"] = hash_password(body.pop("client_secret"))
+        try:
+            entry = ClientEntry.model_validate(body)
+        except ValidationError as error:
+            raise EntryError(400, *_problems(error)) from error
+        if self._parts.clients.is_configured(entry.client_id):
+            raise EntryError(409, "The configuration has a client of this client_id.")
+        kept = {name: body[name] for name in body}
+        await self._parts.remembered.registrations.put_client(entry.client_id, kept)
+        _log.info("client registered", client_id=entry.client_id)
+        told = {name: value for name, value in kept.items() if name not in _SECRET_MEMBERS}
+        return told if secret is None else {**told, "client_secret": secret}
+
+    async def _disable(self, request: Request) -> Response:
+        client_id = request.path_params["client_id"]
+        entry = await self._parts.remembered.registrations.client(client_id)
+        if entry is None:
+            raise EntryError(404, f"The client {client_id!r} was not registered by the admin API.")
+        await self._parts.remembered.registrations.put_client(client_id, {**entry, "disabled": True})
+        _log.info("client disabled", client_id=client_id)
+        return json_answer({"client_id": client_id, "disabled": True})
+
+    async def _add_user(self, request: Request) -> Response:
+        body = await _json(request)
+        password = body.pop("password", None)
+        if isinstance(password, str) and password:
+            body["password_hash"] = hash_password(password)
+        try:
+            entry = LocalUserEntry.model_validate(body)
+        except ValidationError as error:
+            raise EntryError(400, *_problems(error)) from error
+        await self._parts.remembered.registrations.put_user(
+            LocalUser(entry.username, entry.name, entry.password_hash, entry.fhir_user)
+        )
+        _log.info("user added", username=entry.username)
+        return json_answer({"username": entry.username}, status=201)
+
+    async def _rotate(self, _: Request) -> Response:
+        now = self._parts.clock()
+        following = StoredKey(make_key(), now + PUBLISHED_AHEAD)
+        keys = await self._parts.remembered.signing_keys.rotate(
+            following, forget_before=now - self._parts.spans.access_token
+        )
+        self._parts.ring.keys = signing_keys(keys)
+        return json_answer({"keys": [read_key(one.jwk).kid for one in keys.keys], "signs_from": following.signs_from})
+
+
+def signing_keys(stored: StoredKeys) -> SigningKeys:
+    """The keys of the store, ready to sign."""
+    return SigningKeys([SigningKey(read_key(one.jwk), one.signs_from) for one in stored.keys])
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await read_body(request))
+    except (orjson.JSONDecodeError, BodyTooLargeError) as error:
+        raise EntryError(400, "The body is no JSON, or too large.") from error
+    if not isinstance(body, dict):
+        raise EntryError(400, "The body must be a JSON object.")
+    return body
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, one['loc'])) or 'the entry'}: {one['msg']}" for one in error.errors()]

@@ -1,0 +1,169 @@
+"""The forms of the pages, posted: login, patient, visit and consent. Each is held to what its page offered."""
+
+from dataclasses import replace
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.keys.refused import TokenRefused
+from gateway.oauth.authorization import Session, User
+from gateway.oauth.errors import ErrorCode, PageError, RedirectError
+from gateway.oauth.granting import OFFLINE, grantable
+from gateway.oauth.parameters import Parameters
+from gateway.scopes.parse import parse_scopes
+from gateway.scopes.unparse import unparse
+from gateway.storage.handles import new_id
+from gateway.storage.sessions import Transaction
+from gateway.web.smart.authorize import Authorize
+from gateway.web.smart.browser import Cookies
+from gateway.web.smart.consent import chosen_scopes
+from gateway.web.smart.parts import SmartParts
+from gateway.web.smart.requests import error_page, page_form, see_other
+
+_log = structlog.get_logger(__name__)
+_WINDOW = 300.0
+_TOO_MANY = "Too many tries. Please wait five minutes."
+# Many people may sit behind one address.
+_ADDRESS_FACTOR = 10
+
+
+class AnswersOfPeople:
+    """One method for each form."""
+
+    def __init__(self, parts: SmartParts, cookies: Cookies, authorize: Authorize) -> None:
+        self._parts = parts
+        self._cookies = cookies
+        self._authorize = authorize
+
+    async def login(self, request: Request) -> Response:
+        """User name and password, or cancel."""
+        try:
+            transaction, fields, _ = await self._posted(request)
+            if fields.get("decision") == "cancel":
+                return await self._authorize.deny(transaction)
+            user, problem = await self.check_password(fields, request)
+            if user is None:
+                return await self._authorize.go_on(transaction, request, problem=problem)
+            return await self.signed_in(transaction, user, request)
+        except PageError as error:
+            return error_page(error, self._parts.frame_ancestors)
+
+    async def check_password(self, fields: Parameters, request: Request) -> tuple[User | None, str]:
+        """The user, or what to say. Tries are counted per name and per address, in the store (RFC 9700)."""
+        username, password = fields.get("username") or "", fields.get("password") or ""
+        if not username or not password or len(username) > 200 or len(password) > 1000:
+            return None, "Please enter your user name and your password."
+        attempts, limit = self._parts.remembered.attempts, self._parts.login_attempts
+        remote = request.client.host if request.client else "nowhere"
+        if not await attempts.allowed(f"login:{remote}", limit * _ADDRESS_FACTOR, _WINDOW):
+            return None, _TOO_MANY
+        if not await attempts.allowed(f"login-as:{username}", limit, _WINDOW):
+            return None, _TOO_MANY
+        try:
+            user = await self._parts.users.sign_in(username, password)
+        except TokenRefused:
+            return None, "Many people are signing in just now. Please try again in a moment."
+        if user is None:
+            _log.info("a login failed", remote=remote)
+            return None, "The user name or the password is not right."
+        await attempts.forget(f"login-as:{username}")
+        return user, ""
+
+    async def signed_in(self, transaction: Transaction, user: User, request: Request) -> Response:
+        """Begin a session under a new secret, and go on with the request as that user."""
+        response = see_other(self._authorize.address(transaction))
+        session = await self.begin_session(user, request, response)
+        await self._parts.remembered.transactions.put(
+            replace(
+                transaction,
+                user=user,
+                session_id=session.session_id,
+                signed_in_at=session.signed_in_at,
+                signed_in_here=True,
+            )
+        )
+        return response
+
+    async def begin_session(self, user: User, request: Request, response: Response) -> Session:
+        """A new session; one that the browser had before ends (session fixation)."""
+        before = self._cookies.session(request)
+        if before is not None:
+            await self._parts.remembered.sessions.end(before)
+        session = Session(new_id(), user, self._parts.clock(), new_id())
+        await self._parts.remembered.sessions.put(self._cookies.sign_in(response), session)
+        return session
+
+    async def patient(self, request: Request) -> Response:
+        """The patient that was chosen, one of those that were offered."""
+        try:
+            transaction, fields, _ = await self._posted(request)
+            if fields.get("decision") == "cancel":
+                return await self._authorize.deny(transaction)
+            chosen = fields.get("patient")
+            if chosen is None:
+                return await self._authorize.go_on(transaction, request, problem="Please choose a patient.")
+            if transaction.user is None or chosen not in transaction.offered:
+                raise PageError("choice_not_offered", "The patient that was sent is none of those that were offered.")
+            following = replace(transaction.with_context(patient=chosen), offered=(), patient_name="")
+            return await self._on(following)
+        except PageError as error:
+            return error_page(error, self._parts.frame_ancestors)
+
+    async def encounter(self, request: Request) -> Response:
+        """The visit that was chosen, or none in particular."""
+        try:
+            transaction, fields, _ = await self._posted(request)
+            if fields.get("decision") == "cancel":
+                return await self._authorize.deny(transaction)
+            chosen = fields.get("encounter")
+            if transaction.user is None or (chosen is not None and chosen not in transaction.offered):
+                raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
+            following = replace(transaction.with_context(encounter=chosen), offered=(), encounter_settled=True)
+            return await self._on(following)
+        except PageError as error:
+            return error_page(error, self._parts.frame_ancestors)
+
+    async def consent(self, request: Request) -> Response:
+        """What the person agreed to."""
+        try:
+            transaction, fields, pairs = await self._posted(request)
+            if fields.get("decision") != "allow":
+                return await self._authorize.deny(transaction)
+            return await self._agreed(transaction, pairs, remember=fields.get("remember") is not None)
+        except PageError as error:
+            return error_page(error, self._parts.frame_ancestors)
+        except RedirectError as error:
+            return self._authorize.redirect(error.redirect_uri, error.parameters())
+
+    async def _agreed(
+        self, transaction: Transaction, pairs: tuple[tuple[str, str], ...], *, remember: bool
+    ) -> Response:
+        asked, user = transaction.request, transaction.user
+        client = await self._parts.clients.find(asked.client_id)
+        if client is None or asked.redirect_uri not in client.redirect_uris:
+            raise PageError("client_unknown", "The app that asked is not registered here any more.")
+        if user is None:
+            raise PageError("request_over", "Nobody is signed in for this request any more.")
+        offered = grantable(parse_scopes(asked.scope).scopes, client, self._parts.limits_of(user))
+        chosen = chosen_scopes(offered, pairs)
+        if not chosen:
+            raise asked.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
+        if remember:
+            scope = unparse(one for one in chosen if one != OFFLINE)
+            await self._parts.remembered.consents.put(
+                user.subject, client.client_id, transaction.context.patient, scope
+            )
+        return await self._authorize.finish(transaction, client, chosen)
+
+    async def _posted(self, request: Request) -> tuple[Transaction, Parameters, tuple[tuple[str, str], ...]]:
+        """The request under way and the fields, if browser and page are the right ones. Raises `PageError`."""
+        transaction = await self._authorize.current(request)
+        fields, pairs = await page_form(request)
+        if fields.get("csrf") != transaction.csrf:
+            raise PageError("form_foreign", "The form did not come from our own page, so that nothing was done.")
+        return transaction, fields, pairs
+
+    async def _on(self, transaction: Transaction) -> Response:
+        await self._parts.remembered.transactions.put(transaction)
+        return see_other(self._authorize.address(transaction))

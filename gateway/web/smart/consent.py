@@ -1,0 +1,162 @@
+"""The consent page: a row for each scope, which can be taken apart; and what was ticked, read back (BP-7, edge 99)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from gateway.oauth.client import Client
+from gateway.oauth.granting import OFFLINE, agreed
+from gateway.scopes.algebra import intersect
+from gateway.scopes.model import (
+    ANY_TYPE,
+    Constraint,
+    Context,
+    IdentityScope,
+    LaunchScope,
+    Letter,
+    RefreshScope,
+    ResourceScope,
+    Scope,
+)
+from gateway.scopes.parse import ScopeError, parse_scope
+from gateway.scopes.sentence import sentence
+from gateway.scopes.unparse import unparse_scope
+from gateway.storage.sessions import Transaction
+from gateway.web.html.views import ConsentView, Part, ScopeRow
+from gateway.web.smart.steps import Address
+
+# The types that US Core asks for (clients-and-suites.md 4.6), in the words of people.
+COMMON_TYPES = {
+    "Patient": "Name, address and other personal details",
+    "AllergyIntolerance": "Allergies and intolerances",
+    "CarePlan": "Care plans",
+    "CareTeam": "Care team",
+    "Condition": "Problems and diagnoses",
+    "Coverage": "Insurance",
+    "Device": "Implants and devices",
+    "DiagnosticReport": "Reports of laboratories and imaging",
+    "DocumentReference": "Documents and notes",
+    "Encounter": "Visits",
+    "Goal": "Goals",
+    "Immunization": "Vaccinations",
+    "Location": "Places of care",
+    "Medication": "Medicines",
+    "MedicationDispense": "Medicines handed out",
+    "MedicationRequest": "Prescriptions",
+    "Observation": "Measurements and results",
+    "Organization": "Organisations of care",
+    "Practitioner": "Doctors, nurses and other staff",
+    "PractitionerRole": "Roles of staff",
+    "Procedure": "Operations and procedures",
+    "Provenance": "Where records come from",
+    "RelatedPerson": "Family and friends",
+    "ServiceRequest": "Orders and referrals",
+    "Specimen": "Samples",
+}
+_CONDITION = "http://terminology.hl7.org/CodeSystem/condition-category"
+_OBSERVATION = "http://terminology.hl7.org/CodeSystem/observation-category"
+_US_CORE_CONDITION = "http://hl7.org/fhir/us/core/CodeSystem/condition-category"
+_US_CORE = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"
+# The categories that US Core lets a person choose between (clients-and-suites.md 4.7, G-e).
+CATEGORIES = {
+    "Condition": {
+        f"{_CONDITION}|encounter-diagnosis": "Diagnoses of visits",
+        f"{_CONDITION}|problem-list-item": "The list of problems",
+        f"{_US_CORE_CONDITION}|health-concern": "Health concerns",
+    },
+    "Observation": {
+        f"{_US_CORE}|clinical-test": "Clinical tests",
+        f"{_OBSERVATION}|laboratory": "Laboratory results",
+        f"{_OBSERVATION}|social-history": "Social history, such as smoking",
+        f"{_US_CORE}|sdoh": "Living conditions",
+        f"{_OBSERVATION}|survey": "Questionnaires",
+        f"{_OBSERVATION}|vital-signs": "Vital signs",
+    },
+}
+_WRITING = frozenset({Letter.CREATE, Letter.UPDATE, Letter.DELETE})
+
+
+def consent_view(
+    transaction: Transaction, client: Client, offered: tuple[Scope, ...], address: Address, problem: str
+) -> ConsentView:
+    """What the person is asked."""
+    user = transaction.user
+    assert user is not None
+    return ConsentView(
+        action=address(transaction, "/consent"),
+        csrf=transaction.csrf,
+        app_name=client.name,
+        app_purpose=client.purpose,
+        app_logo=client.logo,
+        user_name=user.name,
+        patient_name=transaction.patient_name,
+        patient_detail=transaction.patient_detail,
+        rows=tuple(_rows(offered)),
+        clinician=user.patient is None,
+        stays_until=sentence(OFFLINE) if OFFLINE in offered else "",
+        problem=problem,
+    )
+
+
+def _rows(offered: tuple[Scope, ...]) -> Iterator[ScopeRow]:
+    """One row for each scope, in the order of the request; launch and identity are told, not asked."""
+    for index, scope in enumerate(offered):
+        match scope:
+            case ResourceScope():
+                writes = bool(scope.letters & _WRITING) or scope.context is Context.USER
+                yield ScopeRow(index, sentence(scope), unparse_scope(scope), tuple(_parts(scope)), sensitive=writes)
+            case RefreshScope():
+                yield ScopeRow(index, sentence(scope), unparse_scope(scope), sensitive=True)
+            case LaunchScope() | IdentityScope():
+                yield ScopeRow(index, sentence(scope), unparse_scope(scope), optional=False)
+            case _:
+                yield ScopeRow(index, sentence(scope), unparse_scope(scope))
+
+
+def _parts(scope: ResourceScope) -> Iterator[Part]:
+    """The narrower scopes that a person may choose in place of this one."""
+    if scope.resource_type != ANY_TYPE:
+        yield from _categories(scope)
+        return
+    for resource_type, label in COMMON_TYPES.items():
+        one = intersect(scope, ResourceScope(scope.context, resource_type, scope.letters))
+        if one is not None:
+            yield Part(unparse_scope(one), label, tuple(_categories(one)))
+
+
+def _categories(scope: ResourceScope) -> Iterator[Part]:
+    if any(one.name == "category" for one in scope.constraints):
+        return
+    for value, label in CATEGORIES.get(scope.resource_type, {}).items():
+        limited = replace(scope, constraints=(*scope.constraints, Constraint("category", None, value)), v1=False)
+        yield Part(unparse_scope(limited), label)
+
+
+def chosen_scopes(offered: tuple[Scope, ...], fields: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
+    """What the person ticked, never more than was offered (edge case 45)."""
+    pairs = tuple(fields)
+    uses = dict(pairs)
+    chosen: list[Scope] = []
+    for index, scope in enumerate(offered):
+        if isinstance(scope, LaunchScope | IdentityScope) or uses.get(f"use-{index}") == "all":
+            chosen.append(scope)
+        elif uses.get(f"use-{index}") == "some" and isinstance(scope, ResourceScope):
+            chosen += _ticked(scope, [value for name, value in pairs if name == f"part-{index}"])
+    return agreed(offered, chosen)
+
+
+def _ticked(scope: ResourceScope, values: list[str]) -> Iterator[Scope]:
+    """The parts of one row; what is no part of it is left out."""
+    for value in values:
+        try:
+            part = parse_scope(value)
+        except ScopeError:
+            continue
+        if isinstance(part, ResourceScope):
+            within = intersect(part, scope)
+            if within is not None:
+                yield within
+
+
+def keeps_records(scopes: Iterable[Scope]) -> bool:
+    """Whether any record can be reached by these."""
+    return any(isinstance(one, ResourceScope) for one in scopes)

@@ -1,0 +1,68 @@
+"""`/register`: an app registers itself (RFC 7591), where the operator allows that; users are asked all the same."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.web.smart.administration import Administration, EntryError
+from gateway.web.smart.parts import SmartParts
+from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body
+
+_TYPES = {
+    "none": "public",
+    "client_secret_basic": "confidential-symmetric",
+    "private_key_jwt": "confidential-asymmetric",
+}
+_PER_HOUR = 20
+
+
+class Registration:
+    """The registration endpoint. What only an operator may grant (consent skipped, introspection) cannot be asked."""
+
+    def __init__(self, parts: SmartParts, administration: Administration) -> None:
+        self._parts = parts
+        self._administration = administration
+
+    async def answer(self, request: Request) -> Response:
+        """201 with the client's id, or an error as RFC 7591 3.2.2 has it."""
+        remote = request.client.host if request.client else "nowhere"
+        if not await self._parts.remembered.attempts.allowed(f"register:{remote}", _PER_HOUR, 3600.0):
+            return json_answer({"error": "temporarily_unavailable"}, status=429, headers={"retry-after": "3600"})
+        try:
+            metadata = orjson.loads(await read_body(request))
+            entry = _entry(metadata)
+            told = await self._administration.register(entry)
+        except (orjson.JSONDecodeError, BodyTooLargeError):
+            return _refused("invalid_client_metadata", "The body is no JSON object, or too large.")
+        except EntryError as error:
+            code = "invalid_redirect_uri" if "redirect_uris" in str(error) else "invalid_client_metadata"
+            return _refused(code, str(error))
+        return json_answer(_told(told, metadata, self._parts.clock()), status=201)
+
+
+def _entry(metadata: Any) -> dict[str, Any]:
+    if not isinstance(metadata, dict):
+        raise EntryError(400, "The body must be a JSON object.")
+    method = metadata.get("token_endpoint_auth_method", "client_secret_basic")
+    if method not in _TYPES:
+        raise EntryError(400, "token_endpoint_auth_method: must be none, client_secret_basic or private_key_jwt")
+    grants = metadata.get("grant_types", ["authorization_code"])
+    listed = [one for one in grants if one != "refresh_token"] if isinstance(grants, list) else grants
+    names = {"redirect_uris": "redirect_uris", "scope": "scopes", "jwks": "jwks", "jwks_uri": "jwks_uri",
+             "logo_uri": "logo", "launch_uris": "launch_uris"}  # fmt: skip
+    given = {ours: metadata[theirs] for theirs, ours in names.items() if metadata.get(theirs) is not None}
+    return {"name": metadata.get("client_name", "An app without a name"), "type": _TYPES[method],
+            "grant_types": listed, **given}  # fmt: skip
+
+
+def _told(entry: dict[str, Any], metadata: dict[str, Any], now: float) -> dict[str, Any]:
+    told = {**metadata, "client_id": entry["client_id"], "client_id_issued_at": int(now)}
+    if "client_secret" in entry:
+        told |= {"client_secret": entry["client_secret"], "client_secret_expires_at": 0}
+    return told
+
+
+def _refused(code: str, description: str) -> Response:
+    return json_answer({"error": code, "error_description": description}, status=400)
