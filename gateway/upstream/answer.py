@@ -1,6 +1,7 @@
 """An answer on its way in: the connection fills it, one caller reads, streams or closes it."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -52,7 +53,7 @@ class Answer:
         self.error: UpstreamError | None = None
         self.waiter: asyncio.Future[None] | None = waiter
         self._source = source
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] | deque[bytes] = []  # a deque is large, and most bodies are one piece
         self._taken = False
         self._collecting = False
         self._limit = 0
@@ -112,11 +113,11 @@ class Answer:
         """The body piece by piece; at most about `HIGH_WATER` bytes and one socket read wait in memory."""
         self._take()
         self._source.begin_stream(self)
-        pieces = self._pieces
+        self._pieces = pieces = deque(self._pieces)
         try:
             while True:
                 while pieces:
-                    piece = pieces.pop(0)
+                    piece = pieces.popleft()
                     self.size -= len(piece)
                     yield piece
                     if self.size <= LOW_WATER:
