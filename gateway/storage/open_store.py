@@ -43,9 +43,8 @@ def servers_of(url: str, ca_file: str | None = None) -> Servers:
         _need_no_ca_file(ca_file)
     match scheme, path:
         case (("redis" | "rediss"), ([] | [_])):
-            return Standalone(
-                _host(hosts, _REDIS_PORT), _database(path), credentials, scheme == "rediss", _readable(ca_file)
-            )
+            tls = _trusting(ca_file) if scheme == "rediss" else None
+            return Standalone(_host(hosts, _REDIS_PORT), _database(path), credentials, tls)
         case "redis+sentinel", [service, *database] if service and len(database) <= 1:
             return Sentinels(_hosts(hosts, _SENTINEL_PORT), unquote(service), _database(database), credentials)
         case "redis+sentinel", _:
@@ -105,13 +104,12 @@ def _need_no_ca_file(ca_file: str | None) -> None:
         raise StoreUrlError("A file of trusted authorities is given, but only rediss:// speaks TLS to the store.")
 
 
-def _readable(ca_file: str | None) -> str | None:
-    if ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=ca_file)
-        except (OSError, ValueError):
-            raise StoreUrlError(f"The file of trusted authorities for the store, {ca_file}, cannot be read.") from None
-    return ca_file
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    """TLS that checks certificate and name, by these authorities alone or by those of the system."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError):
+        raise StoreUrlError(f"The file of trusted authorities for the store, {ca_file}, cannot be read.") from None
 
 
 def _refusal(why: str) -> StoreUrlError:

@@ -22,7 +22,7 @@ async def relay(own_port: int, server_port: int, certificate: str, key: str) -> 
             await asyncio.gather(pour(reader, server_writer), pour(server_reader, writer))
         writer.close()
 
-    await asyncio.start_server(serve, "127.0.0.1", own_port, ssl=context)
+    await asyncio.start_server(serve, "127.0.0.1", own_port, ssl=context, backlog=1024)
     print("ready", flush=True)  # noqa: T201
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
 

@@ -1,6 +1,7 @@
-"""A worker process that races for one key: told a race by a line of JSON, it says "ready", waits, and says how many won.
+"""A worker process that races for one key.
 
-It ends when its standard input does.
+Told a race by a line of JSON, it says "ready", waits for a line, and says what each of its tries won.  It ends when
+its standard input does.
 """
 
 from __future__ import annotations

@@ -37,8 +37,10 @@ OPERATIONS: dict[str, Callable[[Store], Awaitable[object]]] = {
 
 
 @contextlib.asynccontextmanager
-async def _opened(stored: Stored, **timeouts: float) -> AsyncIterator[RedisStore]:
-    store = RedisStore(servers_of(stored.url, stored.ca_file), **timeouts)
+async def _opened(stored: Stored, seconds: float = 2.0, silence: float = 10.0) -> AsyncIterator[RedisStore]:
+    store = RedisStore(
+        servers_of(stored.url, stored.ca_file), connect_timeout=seconds, operation_timeout=seconds, silence=silence
+    )
     try:
         yield store
     finally:
@@ -85,7 +87,7 @@ async def test_connections_that_died_unseen_are_not_used() -> None:
 
 async def test_a_server_that_stands_still_is_away_after_the_timeouts() -> None:
     with valkey.standalone() as stored:
-        async with _opened(stored, connect_timeout=0.1, operation_timeout=0.1, silence=0.1) as store:
+        async with _opened(stored, seconds=0.1, silence=0.1) as store:
             await store.put("k", b"value", None)
             messages = await _hearing(store, "c")
             stored.nodes[0].freeze()
@@ -122,7 +124,7 @@ async def test_a_listener_hears_that_its_server_was_killed_and_can_listen_again(
 @pytest.mark.parametrize("scheme", ["redis", "redis+sentinel", "redis+cluster"])
 async def test_where_nobody_listens_the_store_is_away(scheme: str) -> None:
     path = "/service" if scheme == "redis+sentinel" else ""
-    async with _opened(Stored(f"{scheme}://127.0.0.1:{free_port()}{path}", ()), connect_timeout=0.5) as store:
+    async with _opened(Stored(f"{scheme}://127.0.0.1:{free_port()}{path}", ()), seconds=0.1) as store:
         for operation in OPERATIONS.values():
             with pytest.raises(StoreAwayError):
                 await operation(store)
@@ -135,7 +137,7 @@ async def test_a_wrong_password_is_a_store_that_is_away(started: Callable[[str],
     if valkey.QUOTED_PASSWORD not in stored.url:
         pytest.skip("This server asks for no password.")
     wrong = Stored(stored.url.replace(valkey.QUOTED_PASSWORD, "wrong-one"), (), stored.ca_file)
-    async with _opened(wrong) as store:
+    async with _opened(wrong, seconds=0.3) as store:
         with pytest.raises(StoreAwayError) as error:
             await store.get("k")
         assert "wrong-one" not in str(error.value)
