@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +15,6 @@ MAX_TEXT = 2048
 _CUSTOM = re.compile(r"__[A-Za-z0-9_.\-]{1,100}|https?://[!-~]{3,200}")
 _CANONICAL = re.compile(r"[a-z][a-z0-9+.\-]*:[!-~]+")
 _TEXTS = {"intent": "intent", "smart_style_url": "smart_style_url", "tenant": "tenant", "appContext": "app_context"}
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ContextError(Exception):
@@ -39,7 +37,7 @@ class LaunchContext:
     smart_style_url: str | None = None
     tenant: str | None = None
     app_context: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Any]:
         """The members beside `access_token`: absent ones left out, `false` kept (edge cases 32, 36, 141)."""

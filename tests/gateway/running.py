@@ -120,7 +120,7 @@ async def running_gateways(
             running[name] = one = Running(base_url, client, Seen(), key_file)
             gateway = Gateway(_settings(base_url, upstream, jwks_file, settings), one.seen)
             front.gateways[name.encode() or b"fhir"] = gateway
-            await until_the_end.enter_async_context(_alive(gateway))
+            await until_the_end.enter_async_context(alive(gateway))
         await until_the_end.enter_async_context(served(front, port))
         yield running
     for name, one in running.items():
@@ -152,7 +152,7 @@ class _Front:
 
 
 @contextlib.asynccontextmanager
-async def _alive(gateway: Gateway) -> AsyncIterator[None]:
+async def alive(gateway: Gateway) -> AsyncIterator[None]:
     """The gateway between its start and its end, by the ASGI lifespan protocol."""
     told: asyncio.Queue[Message] = asyncio.Queue()
     answers: asyncio.Queue[Message] = asyncio.Queue()

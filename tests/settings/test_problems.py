@@ -274,7 +274,11 @@ REPLACED = {
         "login.example.org/jwks\n  - {issuer: https://login.example.org, audiences: [a], jwks_url: https://b/c}\n",
         "8: issuers[1].issuer: is the same as issuers[0].issuer",
     ),
-    "no issuer": (LEAST[LEAST.index("issuers:") :], "issuers: []\n", "4: issuers: must not be empty"),
+    "no issuer": (
+        LEAST[LEAST.index("issuers:") :],
+        "issuers: []\n",
+        "4: issuers: must name at least one issuer, or smart_server must be given",
+    ),
     "an item without a value": (
         "[https://fhir.example.org/r4]",
         "[null]",
@@ -365,7 +369,7 @@ def test_without_a_file_what_is_missing_is_named(tmp_path: Path) -> None:
     assert [str(problem) for problem in caught.value.problems] == [
         "public_base_url: is required",
         "upstream: is required",
-        "issuers: is required",
+        "issuers: must name at least one issuer, or smart_server must be given",
     ]
     assert str(caught.value) == "\n".join(map(str, caught.value.problems))
 

@@ -25,7 +25,7 @@ from gateway.oauth.granting import (
 from gateway.oauth.parameters import MalformedParametersError, read_form
 from gateway.oauth.redirect_uri import with_parameters
 from gateway.scopes.algebra import covers_any
-from gateway.scopes.model import Scope
+from gateway.scopes.model import ExtensionScope, IdentityScope, ResourceScope, Scope
 from gateway.scopes.parse import parse_scopes
 from gateway.scopes.unparse import unparse
 from gateway.storage.handles import Kind, digest, new_handle, new_id
@@ -240,7 +240,7 @@ class Authorize:
         if not transaction.launched:
             # Without a launch there is no EHR session that it could last as long as (E-8): our own session it is.
             offered = tuple(one for one in offered if one != ONLINE or OFFLINE not in offered)
-        if not offered:
+        if not any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in offered):
             raise transaction.request.denied(ErrorCode.INVALID_SCOPE, "None of the scopes can be granted.")
         return offered
 

@@ -1,0 +1,63 @@
+"""A standalone launch from end to end: sign in, choose a patient, agree, and see that patient's records alone."""
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.smart.house import House
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
+
+SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.r"
+
+
+@pytest.mark.parametrize("client_id", ["public-app", "https://symmetric.example", "asymmetric-app"])
+async def test_an_app_of_each_kind_gets_what_was_agreed_to(house: House, client_id: str) -> None:
+    app = house.app(client_id)
+    answer = await house.tokens(app, SCOPE)
+    assert answer["token_type"] == "Bearer"
+    assert answer["expires_in"] == 3600
+    assert set(answer["scope"].split()) == set(SCOPE.split())
+    assert answer["patient"] == "pat-a"
+    assert "refresh_token" in answer
+    own = await app.read("/Patient/pat-a", answer["access_token"])
+    assert own.status_code == 200
+    assert (await app.read("/Patient/pat-b", answer["access_token"])).status_code == 404
+    assert (await app.read("/Condition", answer["access_token"])).status_code == 403
+    found = (await app.read("/Observation", answer["access_token"])).json()
+    assert found["entry"]
+    subjects = {one["resource"]["subject"]["reference"].partition("/_history/")[0] for one in found["entry"]}
+    assert subjects == {"Patient/pat-a"}
+
+
+async def test_the_id_token_holds_and_names_the_user(house: House) -> None:
+    app = house.app()
+    answer = await house.tokens(app, SCOPE, nonce="n-0S6_WzA2Mj")
+    openid = (await house.http.get(f"{house.issuer}/.well-known/openid-configuration")).json()
+    keys = KeySet.import_key_set((await house.http.get(openid["jwks_uri"])).json())
+    token = jwt.decode(answer["id_token"], keys, algorithms=["RS256"])
+    claims = token.claims
+    assert token.header["kid"] in {key.kid for key in keys.keys}
+    assert claims["iss"] == house.issuer == openid["issuer"]
+    assert claims["aud"] == "public-app"
+    assert claims["sub"] == "doctor"
+    assert claims["nonce"] == "n-0S6_WzA2Mj"
+    assert claims["fhirUser"] == f"{house.base}/Practitioner/practitioner-1"
+    read = await app.read("/Practitioner/practitioner-1", answer["access_token"])
+    assert read.status_code == 200
+
+
+async def test_a_patient_needs_no_picker_and_sees_only_own_records(house: House) -> None:
+    app, person = house.app(), house.person()
+    page = await person.go(app.authorization_url("launch/patient patient/*.rs"))
+    page = await person.sign_in(page, "patient")
+    page = await person.agree(page)
+    answer = (await app.exchange(page.parameters["code"])).json()
+    assert answer["patient"] == "pat-a"
+    assert "refresh_token" not in answer
+
+
+async def test_a_user_without_a_record_of_their_own_can_grant_no_records(house: House) -> None:
+    app, person = house.app(), house.person()
+    page = await person.sign_in(await person.go(app.authorization_url("patient/*.rs")), "clerk")
+    assert page.parameters["error"] == "invalid_scope"
