@@ -64,15 +64,15 @@ def judge(members: Members, permission: Permission, grant: Grant) -> Judgement:
     if resource_type in _CARRIERS or resource_type == "Provenance":
         return _judge_closely(members, permission, grant)
     # Entries of one answer repeat the members that decide (the same subject, the same category), so most of them are
-    # judged by a look-up. Its key is every byte that the check would look at.
-    raw = members.get
-    key = tuple([bytes(raw(name, _NO_BYTES)) for name in permission.deciding])
+    # judged by a look-up. Its key is every byte that the check would look at, as the inside of a JSON array: no value
+    # goes on beyond a comma, and none is empty, so that two different rows of members never make the same key.
+    key = b",".join([members.get(name, _NO_BYTES) for name in permission.deciding])
     known = permission.remembered.get(key)
     if known is None:
         known = permission.permits(pick(members, permission.elements))
         if len(permission.remembered) >= _REMEMBERED:
             permission.remembered.clear()
-        if sum(map(len, key)) <= _LONGEST_KEY:
+        if len(key) <= _LONGEST_KEY:
             permission.remembered[key] = known
     return known
 

@@ -118,7 +118,7 @@ class Permission:
     elements: frozenset[str]
     deciding: tuple[str, ...]
     unlimited: bool
-    remembered: dict[tuple[bytes, ...], bool] = field(default_factory=dict, compare=False, repr=False)
+    remembered: dict[bytes, bool] = field(default_factory=dict, compare=False, repr=False)
 
     def permits(self, resource: Mapping[str, Any]) -> bool:
         """Whether one unit permits the resource, given by the members in `elements`."""

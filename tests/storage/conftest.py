@@ -1,12 +1,17 @@
-"""The kinds of store, each started once for all tests, and a fresh corner of one for each test."""
+"""The kinds of store, each started once for all tests, and a fresh corner of one for each test.
+
+The tests run on uvloop, as the product does; those of the model run on asyncio's own loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
+import uvloop
 
 from gateway.storage.store import Store
 from tests.servers import valkey
@@ -23,6 +28,10 @@ KINDS: dict[str, Callable[[], AbstractContextManager[Stored]] | None] = {
     "Debian's redis-server with a password": valkey.debian_redis,
 }
 SHARED = [kind for kind, start in KINDS.items() if start is not None]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

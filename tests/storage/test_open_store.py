@@ -86,7 +86,7 @@ def test_tls_trusts_the_authorities_of_the_file_and_no_others(tmp_path: Path) ->
     servers = servers_of("rediss://store", str(Authority(tmp_path, "own").file))
     assert isinstance(servers, Standalone)
     assert servers.tls is not None
-    assert [dict(name[0] for name in one["subject"])["commonName"] for one in servers.tls.get_ca_certs()] == ["own"]
+    assert [one["subject"] for one in servers.tls.get_ca_certs()] == [((("commonName", "own"),),)]
     assert servers.tls.check_hostname
 
 
@@ -131,4 +131,4 @@ def test_no_message_repeats_a_password(password: str, form: str) -> None:
 def test_user_and_password_may_be_any_text_percent_encoded(user: str, password: str) -> None:
     servers = servers_of(f"redis://{quote(user, safe='')}:{quote(password, safe='')}@a")
     assert servers.credentials == Credentials(user, password)
-    assert password not in repr(servers) or len(password) < 8
+    assert repr(servers) == repr(servers_of(f"redis://{quote(user, safe='')}:other@a"))
