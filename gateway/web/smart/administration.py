@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gateway.keys.passwords import hash_password
 from gateway.keys.signing import PUBLISHED_AHEAD, SigningKey, SigningKeys, make_key, read_key
+from gateway.oauth.answers import introspection_answer
 from gateway.oauth.client import Client
 from gateway.settings.clients import ClientEntry
 from gateway.settings.smart_server import LocalUserEntry
@@ -51,6 +52,10 @@ class Administration:
     async def users(self, request: Request) -> Response:
         """POST: add a local user."""
         return await self._guarded(request, self._add_user)
+
+    async def token(self, request: Request) -> Response:
+        """POST: what an access token of ours stands for, for `smart-gateway explain`."""
+        return await self._guarded(request, self._explain)
 
     async def rotate(self, request: Request) -> Response:
         """POST: make the next signing key, which is published now and signs in an hour."""
@@ -140,6 +145,19 @@ class Administration:
         )
         _log.info("user added", username=entry.username)
         return json_answer({"username": entry.username}, status=201)
+
+    async def _explain(self, request: Request) -> Response:
+        """As claims; the user's own resource as well, whether or not the app was told of it."""
+        token = (await _json(request)).get("token")
+        known = None
+        if isinstance(token, str):
+            known = await self._parts.remembered.access_tokens.get(token, self._parts.clock())
+        if known is None:
+            raise EntryError(404, "The token is unknown, over or revoked.")
+        meaning, authorization = known
+        user = authorization.user
+        own = {} if user is None or user.fhir_user is None else {"fhirUser": user.fhir_user}
+        return json_answer({**introspection_answer(meaning, authorization, self._parts.issuer), **own})
 
     async def _rotate(self, _: Request) -> Response:
         now = self._parts.clock()

@@ -75,6 +75,7 @@ class SmartServer:
             Route("/admin/clients", administration.clients, methods=["GET", "POST"]),
             Route("/admin/clients/{client_id:path}", administration.client, methods=["GET", "DELETE"]),
             Route("/admin/users", administration.users, methods=["POST"]),
+            Route("/admin/token", administration.token, methods=["POST"]),
             Route("/admin/keys/rotate", administration.rotate, methods=["POST"]),
         ]
         if parts.registration:
