@@ -1,14 +1,22 @@
-"""The command line: serve, check-config, mint, explain."""
+"""The command line: serve, check-config, explain; clients, users and keys; mint and development-key."""
 
+import getpass
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
 from gateway.settings.load import SettingsError, load_settings
 from gateway.settings.model import Settings
+
+if TYPE_CHECKING:
+    from gateway.commands.administer import Administrator
+
+_Answer = TypeVar("_Answer")
 
 HELP = """SMART App Launch in front of any FHIR R4 server, enforced on every byte that comes back.
 
@@ -17,6 +25,7 @@ Otherwise: write a config/gateway.yaml (every setting is explained there), then
 
     smart-gateway check-config --config gateway.yaml
     smart-gateway serve --config gateway.yaml
+    smart-gateway clients add --config gateway.yaml --name 'Growth Chart' --redirect-uri https://app.example/callback
     smart-gateway explain --scope 'patient/Observation.rs' --patient A GET '/Observation?code=1234-5'
 
 Every setting can also come from the environment: SMART_GATEWAY__UPSTREAM__BASE_URL is upstream.base_url.
@@ -136,7 +145,7 @@ def explain(
     user
         The user as a FHIR resource: Practitioner/1.
     token
-        A JWT access token to take scopes, patient and user from.
+        An access token to take scopes, patient and user from: a JWT, or one of this gateway's own.
     """
     from gateway.commands.explain import ExplainError, explanation  # noqa: PLC0415 - serve needs it not
 
@@ -147,6 +156,166 @@ def explain(
     except ExplainError as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
+
+
+clients = App(name="clients", help="The apps that may ask for access, as the running gateway knows them.")
+users = App(name="users", help="The people who sign in here with a password.")
+keys = App(name="keys", help="The keys that id_tokens are signed with.")
+for _group in (clients, users, keys):
+    app.command(_group)
+
+Address = Annotated[
+    str | None, Parameter(help="The issuer's address as it is reached from here, such as http://127.0.0.1:8080/auth.")
+]
+
+
+def _administrator(config: Path | None, address: str | None) -> "Administrator":
+    from gateway.commands.administer import AdministrationError, Administrator  # noqa: PLC0415 - serve needs it not
+
+    try:
+        return Administrator(_settings(config), address)
+    except AdministrationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _asked(question: "Callable[[], _Answer]") -> "_Answer":
+    from gateway.commands.administer import AdministrationError  # noqa: PLC0415 - serve needs it not
+
+    try:
+        return question()
+    except AdministrationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+@clients.command(name="add")
+def add_client(  # noqa: PLR0913 - each is an option of the command line
+    *,
+    name: str,
+    config: Config = None,
+    address: Address = None,
+    client_id: str | None = None,
+    type: Literal["public", "confidential-symmetric", "confidential-asymmetric"] = "public",
+    redirect_uri: list[str] | None = None,
+    launch_uri: list[str] | None = None,
+    scopes: str | None = None,
+    jwks_uri: str | None = None,
+    backend: bool = False,
+    purpose: str = "",
+) -> None:
+    """Add an app; prints its client_id, and the secret of a confidential-symmetric one, which is told only now.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    client_id
+        The name it asks by; made up where it is left out.
+    type
+        Whether it can keep a secret, and which.
+    redirect_uri
+        Where its answers go; may be given several times.
+    launch_uri
+        Where an EHR opens it; may be given several times.
+    scopes
+        The most it may be granted.
+    jwks_uri
+        Where a confidential-asymmetric app publishes its keys.
+    backend
+        A backend service: client_credentials instead of a user's grant.
+    purpose
+        What it is for, in a sentence for its users.
+    """
+    from gateway.commands.administer import in_json  # noqa: PLC0415 - serve needs it not
+
+    told = {
+        "name": name,
+        "client_id": client_id,
+        "type": type,
+        "redirect_uris": redirect_uri,
+        "launch_uris": launch_uri,
+        "scopes": scopes,
+        "jwks_uri": jwks_uri,
+        "grant_types": ["client_credentials"] if backend else None,
+        "purpose": purpose or None,
+    }
+    body = {key: value for key, value in told.items() if value is not None}
+    administrator = _administrator(config, address)
+    print(in_json(_asked(lambda: administrator.ask("POST", "/clients", body))))
+
+
+@clients.command(name="list")
+def list_clients(*, config: Config = None, address: Address = None) -> None:
+    """List the apps: id, how it proves itself, where it is registered, whether it is enabled, name."""
+    administrator = _administrator(config, address)
+    for line in _asked(administrator.clients):
+        print(line)
+
+
+@clients.command(name="show")
+def show_client(client_id: str, *, config: Config = None, address: Address = None) -> None:
+    """Show an app that was added here; one of the configuration is shown there."""
+    from gateway.commands.administer import in_json  # noqa: PLC0415 - serve needs it not
+
+    administrator = _administrator(config, address)
+    print(in_json(_asked(lambda: administrator.client(client_id))))
+
+
+@clients.command(name="disable")
+def disable_client(client_id: str, *, config: Config = None, address: Address = None) -> None:
+    """Refuse an app that was added here, from now on."""
+    administrator = _administrator(config, address)
+    _asked(lambda: administrator.disable(client_id))
+    print(f"{client_id} is disabled.")
+
+
+@users.command(name="add")
+def add_user(
+    username: str,
+    *,
+    name: str,
+    fhir_user: str | None = None,
+    config: Config = None,
+    address: Address = None,
+    print_hash: bool = False,
+) -> None:
+    """Add somebody who signs in here; the password is asked for, or read from standard input.
+
+    Parameters
+    ----------
+    username
+        The name to sign in by.
+    name
+        The name that pages show.
+    fhir_user
+        The user's own resource: Practitioner/123.
+    print_hash
+        Print the entry for the configuration file instead of adding it to a running gateway.
+    """
+    from gateway.keys.passwords import hash_password  # noqa: PLC0415 - only this command hashes
+
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not password:
+        print("The password is empty.", file=sys.stderr)
+        raise SystemExit(1)
+    entry = {"username": username, "name": name, "password_hash": hash_password(password)}
+    if fhir_user is not None:
+        entry["fhir_user"] = fhir_user
+    if print_hash:
+        print("- {" + ", ".join(f"{key}: {json.dumps(value)}" for key, value in entry.items()) + "}")
+        return
+    administrator = _administrator(config, address)
+    _asked(lambda: administrator.ask("POST", "/users", dict(entry)))
+    print(f"{username} can sign in now.")
+
+
+@keys.command(name="rotate")
+def rotate_keys(*, config: Config = None, address: Address = None) -> None:
+    """Make the next signing key: published at once, it signs in an hour, and the old one stays as long as it must."""
+    administrator = _administrator(config, address)
+    answer = _asked(lambda: administrator.ask("POST", "/keys/rotate"))
+    print(f"Published: {', '.join(answer['keys'])}. The last of them signs from {answer['signs_from']:.0f} on.")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.app import claim_mapping
+from gateway.commands.administer import AdministrationError, Administrator
 from gateway.fhir.reference import parse_reference
 from gateway.fhir.request import RequestError, parse_request
 from gateway.keys.refused import TokenRefused
@@ -17,6 +18,7 @@ from gateway.policy.reasons import ANSWERS, Reason
 from gateway.policy.rules import Rules
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.settings.model import Settings
+from gateway.storage.handles import Kind
 
 _NOWHERE = Rules("https://gateway.example/fhir", "http://fhir-server.example/fhir")
 
@@ -39,7 +41,10 @@ def explanation(
     if (scope is None) == (token is None):
         raise ExplainError("Give either --scope (with --patient and --user) or --token.")
     rules = settings.rules() if settings is not None else _NOWHERE
-    if token is not None:
+    if token is not None and token.strip().startswith(Kind.ACCESS_TOKEN):
+        access = _from_own_token(token.strip(), settings, rules)
+        yield "Note          the token is our own: the running gateway said what it stands for"
+    elif token is not None:
         access = _from_token(token, settings, rules)
         yield "Note          the signature of the token was not checked here"
     else:
@@ -76,6 +81,17 @@ def _from_token(token: str, settings: Settings | None, rules: Rules) -> Access:
     except (TokenRefused, ClaimsError) as error:
         raise ExplainError(f"The token cannot be read: {error}. Opaque tokens have nothing to explain here.") from error
     return replace(access, client_id=access.client_id or "(none)")
+
+
+def _from_own_token(token: str, settings: Settings | None, rules: Rules) -> Access:
+    """An opaque token of ours says nothing by itself, so the gateway that issued it is asked."""
+    if settings is None:
+        raise ExplainError("The token is one of this gateway's own. Give its --config, so that it can be asked about.")
+    try:
+        claims = Administrator(settings).claims(token)
+        return access_from_claims(claims, ClaimMapping(), rules.bases)
+    except (AdministrationError, ClaimsError) as error:
+        raise ExplainError(str(error)) from error
 
 
 def _refused_scopes(text: str, settings: Settings | None) -> Iterator[str]:

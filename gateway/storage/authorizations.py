@@ -58,7 +58,7 @@ class Authorizations:
 
     async def ended(self) -> AsyncIterator[str]:
         """The ids of authorizations as they end, from now on. Raises `StoreAwayError` when the store goes away."""
-        async with aclosing(self._store.listen(_CHANNEL)) as messages:  # type: ignore[type-var]  # a generator in each store
+        async with aclosing(self._store.listen(_CHANNEL)) as messages:
             async for message in messages:
                 yield message
 

@@ -5,7 +5,7 @@ that it holds whoever the store is and however many workers ask it. No operation
 may live on two servers. What is remembered, and under which key, is the matter of the doors beside this file.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 
@@ -49,7 +49,7 @@ class Store(Protocol):
     async def publish(self, channel: str, message: str) -> None:
         """Tell every worker that listens now, this one too."""
 
-    def listen(self, channel: str) -> AsyncIterator[str]:
+    def listen(self, channel: str) -> AsyncGenerator[str, None]:
         """The messages of a channel from now on. Raises `StoreAwayError` when the connection is lost; listen again."""
 
     async def ping(self) -> None:
