@@ -44,6 +44,10 @@ test-hapi: $(READY) ## Run the upstream suite in front of a real HAPI FHIR, easy
 test-keycloak: $(READY) ## Run the tests beside and before a real Keycloak (needs Java 17 and Maven)
 	@SMART_GATEWAY_KEYCLOAK=1 $(VENV)/bin/pytest -m keycloak
 
+.PHONY: spec
+spec: $(READY) ## Print which test keeps each requirement of SMART App Launch; fails while a SHALL has none
+	@$(PY) -m scripts.spec
+
 .PHONY: bench
 bench: $(READY) ## Measure beside Envoy and nginx: ratios of CPU per request, never a timed test
 	@$(PY) -m bench
