@@ -55,6 +55,7 @@ from gateway.web.own_tokens import OwnTokens
 from gateway.web.pages import Pages
 from gateway.web.reach import PanelSearch, UserCompartments
 from gateway.web.reading import Reader
+from gateway.web.smart.clients import Clients
 from gateway.web.smart.documents import smart_configuration
 from gateway.web.smart.parts import Remembered
 from gateway.web.smart.server import SmartServer, on_store_away
@@ -200,9 +201,9 @@ class Gateway:
         self._guarded = ControlClient(guarded=True, development=self._settings.development)
         return SmartServer(smart_parts(self._settings, self._kept, Inquirer(parts), self._control, self._guarded))
 
-    def _registered_origins(self) -> frozenset[str]:
-        """The origins of the clients, as they are now."""
-        return frozenset() if self._smart is None else self._smart.origins
+    def _registered_origins(self, client_id: str | None) -> frozenset[str]:
+        """The origins of that client, or of all, as they are now."""
+        return frozenset() if self._smart is None else self._smart.origins(client_id)
 
     def _rest_of_addresses(self) -> Starlette:
         health = Health(self._metadata, self._kept.store if self._kept is not None else None)
@@ -266,7 +267,10 @@ class Gateway:
             refusals=settings.token_cache.refusals,
         )
         trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
-        own = None if self._kept is None else OwnTokens(self._kept.access_tokens, settings.own_issuer())
+        own = None
+        if self._kept is not None and settings.smart_server is not None:
+            clients = Clients(settings.smart_server.clients, self._kept.registrations)
+            own = OwnTokens(self._kept.access_tokens, clients, settings.own_issuer())
         return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form, own)
 
     def _learn(self, statement: Any) -> None:
@@ -309,8 +313,8 @@ class Gateway:
         """Forget the tokens of authorizations as they end, wherever that was done."""
         while True:
             try:
-                async for authorization_id in kept.authorizations.ended():
-                    self._resolver_of_tokens.forget(authorization_id)
+                async for ended in kept.authorizations.ended():
+                    self._resolver_of_tokens.forget(ended)
             except StoreAwayError as error:
                 _log.warning("the store does not answer", detail=str(error)[:200])
                 await asyncio.sleep(_LISTEN_AGAIN)

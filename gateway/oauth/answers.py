@@ -52,9 +52,9 @@ def introspection_answer(told: AccessToken, authorization: Authorization, issuer
     return answer
 
 
-def issues_id_token(authorization: Authorization) -> bool:
-    """Whether `openid` was granted (ID-1)."""
-    return authorization.user is not None and OPENID in parse_scopes(authorization.scope).scopes
+def issues_id_token(authorization: Authorization, scope: str) -> bool:
+    """Whether `openid` is in the scope of this token (ID-1): a refresh may have left it out."""
+    return authorization.user is not None and OPENID in parse_scopes(scope).scopes
 
 
 def tells_fhir_user(authorization: Authorization) -> bool:
@@ -84,3 +84,13 @@ def id_token_claims(authorization: Authorization, issuer: str, now: float, lifet
     if tells_fhir_user(authorization) and user.fhir_user is not None:
         claims["fhirUser"] = f"{authorization.audience}/{user.fhir_user}"
     return claims
+
+
+def userinfo(authorization: Authorization) -> dict[str, Any]:
+    """Who signed in, as Aidbox tells it beside the tokens: what the id_token says of the user, and the name."""
+    user = authorization.user
+    assert user is not None
+    told = {"sub": user.subject, "name": user.name}
+    if tells_fhir_user(authorization) and user.fhir_user is not None:
+        told["fhirUser"] = f"{authorization.audience}/{user.fhir_user}"
+    return told

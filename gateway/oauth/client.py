@@ -31,7 +31,8 @@ class Client:
     `redirect_uris` and `launch_uris` are compared character by character (A-4, E-1). `scopes` is the most it may be
     granted; None means whatever its user may grant. One of `jwks` and `jwks_uri` is set for `private_key_jwt`, and
     `secret_hash` (argon2) for `client_secret_basic`. `origins` are the browser origins it may call from (CO-2).
-    `access_lifetime` is in seconds; None means the server's own.
+    `userinfo_in_token_response` tells who signed in beside the tokens, as Aidbox can. `access_lifetime` is in seconds;
+    None means the server's own.
     """
 
     client_id: str
@@ -53,6 +54,7 @@ class Client:
     require_state: bool = True
     strict_scopes: bool = False
     skip_consent: bool = False
+    userinfo_in_token_response: bool = False
     access_lifetime: int | None = None
     disabled: bool = False
 

@@ -101,6 +101,9 @@ class ClientEntry(Section):
     skip_consent: Annotated[
         Flag, Field(description="Whether users are not asked: for apps that the organisation itself answers for.")
     ] = False
+    userinfo_in_token_response: Annotated[
+        Flag, Field(description="Whether its token responses say who signed in, as `userinfo` (for Aidbox's apps).")
+    ] = False
     access_token_seconds: Annotated[Count | None, Field(description="How long its access tokens last.")] = None
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -166,6 +169,7 @@ class ClientEntry(Section):
             require_state=self.require_state,
             strict_scopes=self.strict_scopes,
             skip_consent=self.skip_consent,
+            userinfo_in_token_response=self.userinfo_in_token_response,
             access_lifetime=self.access_token_seconds,
         )
 

@@ -45,6 +45,10 @@ class Authorizations:
         await self._store.put(_key(authorization_id), _ENDED, _END_IS_REMEMBERED)
         await self._store.publish(_CHANNEL, authorization_id)
 
+    async def end_client(self, client_id: str) -> None:
+        """Tell every worker that a client may do nothing any more, whatever was granted to it."""
+        await self._store.publish(_CHANNEL, client_id)
+
     async def of_user(self, subject: str) -> list[Authorization]:
         """What the user granted and has not ended, the latest first."""
         found = []
@@ -57,7 +61,10 @@ class Authorizations:
         return sorted(found, key=lambda one: -one.granted_at)
 
     async def ended(self) -> AsyncIterator[str]:
-        """The ids of authorizations as they end, from now on. Raises `StoreAwayError` when the store goes away."""
+        """The ids of authorizations, and of clients, as they end, from now on.
+
+        Raises `StoreAwayError` when the store goes away.
+        """
         async with aclosing(self._store.listen(_CHANNEL)) as messages:
             async for message in messages:
                 yield message

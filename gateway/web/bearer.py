@@ -109,9 +109,9 @@ class BearerResolver:
             self._cache.put(key, access, now, None if access.authorization_id is None else _OWN_AGE)
         return access
 
-    def forget(self, authorization_id: str) -> None:
-        """Forget the tokens of an authorization that has ended, in this worker."""
-        self._cache.forget(lambda access: access.authorization_id == authorization_id)
+    def forget(self, ended: str) -> None:
+        """Forget the tokens of an authorization or of a client that has ended, in this worker."""
+        self._cache.forget(lambda access: ended in {access.authorization_id, access.client_id})
 
     async def _checked(self, token: str, now: float) -> Access:
         """By the keys of the issuer that the token names, else by the word of the one that is asked about tokens."""

@@ -40,17 +40,21 @@ def preflight_headers(origin: str | None, origins: Container[str]) -> tuple[tupl
 class Cors:
     """The origins that may use the FHIR endpoints from a browser."""
 
-    def __init__(self, allowed_origins: tuple[str, ...], registered: Callable[[], Container[str]] = frozenset) -> None:
-        """Exact origins, or `*` for every one. `registered` are those of the clients, as they are now."""
+    def __init__(self, allowed_origins: tuple[str, ...], registered: Callable[[str | None], Container[str]]) -> None:
+        """Exact origins, or `*` for every one. `registered` gives those of a client, or of all where it is None."""
         self._any = "*" in allowed_origins
         self._origins = frozenset(origin.encode() for origin in allowed_origins)
         self._registered = registered
 
-    def headers(self, origin: bytes | None) -> tuple[Header, ...]:
-        """The headers for an answer to a page from `origin`; they go on errors too (edge case 151)."""
+    def headers(self, origin: bytes | None, client_id: str | None = None) -> tuple[Header, ...]:
+        """The headers for an answer to a page from `origin`; they go on errors too (edge case 151).
+
+        `client_id` is whose token came: then the page must be one of that client's (edge case 153).
+        """
         if origin is None:
             return ()
-        if not self._any and origin not in self._origins and origin.decode("latin-1") not in self._registered():
+        configured = self._any or origin in self._origins
+        if not configured and origin.decode("latin-1") not in self._registered(client_id):
             return ((b"vary", b"Origin"),)
         return (
             (b"access-control-allow-origin", origin),

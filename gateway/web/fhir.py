@@ -236,7 +236,10 @@ class FhirProxy:
         elif public:
             answer.headers.extend(ANY_ORIGIN)
         elif origin is not None:
-            answer.headers.extend(cors.headers(origin))
+            access = record.access
+            # Whose origins they are is known of our own clients alone, not of those of another issuer.
+            ours = access.client_id if access is not None and access.authorization_id is not None else None
+            answer.headers.extend(cors.headers(origin, ours))
 
 
 def parse(

@@ -8,13 +8,16 @@ from gateway.scopes.parse import parse_scopes
 from gateway.storage.access_tokens import AccessTokens
 from gateway.storage.handles import Kind
 from gateway.storage.store import StoreAwayError
+from gateway.web.smart.clients import Clients
 
 
 class OwnTokens:
     """Resolves the tokens that the SMART server issued."""
 
-    def __init__(self, tokens: AccessTokens, issuer: str) -> None:
+    def __init__(self, tokens: AccessTokens, clients: Clients, issuer: str) -> None:
+        """`clients` say whose tokens count: those of a disabled client do not."""
         self._tokens = tokens
+        self._clients = clients
         self._issuer = issuer
 
     def are(self, token: str) -> bool:
@@ -30,9 +33,10 @@ class OwnTokens:
             raise TokenRefused(Reason.TOKEN_NOT_AN_ACCESS_TOKEN, "a handle of another kind")
         try:
             known = await self._tokens.get(token, now)
+            client = None if known is None else await self._clients.find(known[1].client_id)
         except StoreAwayError as error:
             raise TokenRefused(Reason.TOKEN_CHECK_UNAVAILABLE, "the store does not answer") from error
-        if known is None:
+        if known is None or client is None:
             raise TokenRefused(Reason.TOKEN_INACTIVE, "unknown, over or revoked")
         meaning, authorization = known
         user = authorization.user

@@ -1,5 +1,6 @@
 """The admin API: clients and users that are added while the gateway runs, and the rotation of signing keys."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -106,17 +107,16 @@ class Administration:
         body = {"client_id": secrets.token_urlsafe(16), **body}
         secret = None
         if body.get("type") == "confidential-symmetric" and not _SECRET_MEMBERS & body.keys():
-            secret = secrets.token_urlsafe(32)
-            body["client_secret_hash"] = hash_password(secret)
-        elif isinstance(body.get("client_secret"), str):
-            body["client_secret_hash"] = hash_password(body.pop("client_secret"))
+            secret = body["client_secret"] = secrets.token_urlsafe(32)
         try:
             entry = ClientEntry.model_validate(body)
         except ValidationError as error:
             raise EntryError(400, *_problems(error)) from error
         if self._parts.clients.is_configured(entry.client_id):
             raise EntryError(409, "The configuration has a client of this client_id.")
-        kept = {name: body[name] for name in body}
+        kept = {name: value for name, value in body.items() if name != "client_secret"}
+        if entry.client_secret is not None:
+            kept["client_secret_hash"] = await asyncio.to_thread(hash_password, entry.client_secret.get_secret_value())
         await self._parts.remembered.registrations.put_client(entry.client_id, kept)
         _log.info("client registered", client_id=entry.client_id)
         told = {name: value for name, value in kept.items() if name not in _SECRET_MEMBERS}
@@ -128,6 +128,7 @@ class Administration:
         if entry is None:
             raise EntryError(404, f"The client {client_id!r} was not registered by the admin API.")
         await self._parts.remembered.registrations.put_client(client_id, {**entry, "disabled": True})
+        await self._parts.remembered.authorizations.end_client(client_id)
         _log.info("client disabled", client_id=client_id)
         return json_answer({"client_id": client_id, "disabled": True})
 
@@ -135,7 +136,7 @@ class Administration:
         body = await _json(request)
         password = body.pop("password", None)
         if isinstance(password, str) and password:
-            body["password_hash"] = hash_password(password)
+            body["password_hash"] = await asyncio.to_thread(hash_password, password)
         try:
             entry = LocalUserEntry.model_validate(body)
         except ValidationError as error:
@@ -160,6 +161,8 @@ class Administration:
         return json_answer({**introspection_answer(meaning, authorization, self._parts.issuer), **own})
 
     async def _rotate(self, _: Request) -> Response:
+        if self._parts.ring.fixed:
+            raise EntryError(409, "The signing key is in a file of the configuration, so that it is rotated there.")
         now = self._parts.clock()
         following = StoredKey(make_key(), now + PUBLISHED_AHEAD)
         keys = await self._parts.remembered.signing_keys.rotate(

@@ -16,6 +16,7 @@ from gateway.web.smart.requests import error_answer, json_answer, oauth_paramete
 
 # IN-10: SMART leaves the name to us, and outside names have two underscores (EX-1).
 INTROSPECT = ExtensionScope("__introspect")
+_OURS = ("token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type")
 
 
 class IntrospectionEndpoint:
@@ -38,7 +39,7 @@ class IntrospectionEndpoint:
                 await self._by_client(request, parameters)
             return json_answer(await self._told(_token(parameters)))
         except OAuthError as error:
-            return error_answer(error)
+            return error_answer(_as_challenge(error))
 
     async def _bearer_refused(self, request: Request) -> Response | None:
         """A bearer token with our scope, of a client that may introspect (edge case 139)."""
@@ -49,20 +50,22 @@ class IntrospectionEndpoint:
             return json_answer({"error": "invalid_token"}, status=401, headers=challenge)
         meaning, authorization = known
         client = await self._parts.clients.find(authorization.client_id)
+        request.state.client = client
         if client is None or not client.may_introspect or INTROSPECT not in parse_scopes(meaning.scope).scopes:
             challenge = {"www-authenticate": f'Bearer error="insufficient_scope", scope="{INTROSPECT.name}"'}
             return json_answer({"error": "insufficient_scope"}, status=403, headers=challenge)
         return None
 
-    async def _by_client(self, request: Request, parameters: Parameters) -> Client:
+    async def _by_client(self, request: Request, parameters: Parameters) -> None:
+        _check_repeated(parameters)
         client = await self._proof.client(self._proof.offered(request, parameters), parameters, request)
+        request.state.client = client
         if not client.may_introspect or not client.confidential:
             raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "This client may not introspect tokens.")
-        return client
 
     async def _told(self, token: str) -> dict[str, object]:
         known = await self._parts.remembered.access_tokens.get(token, self._parts.clock())
-        if known is None:
+        if known is None or await self._parts.clients.find(known[1].client_id) is None:
             return dict(INACTIVE)
         return introspection_answer(*known, self._parts.issuer)
 
@@ -79,12 +82,14 @@ class RevocationEndpoint:
         try:
             parameters = await oauth_parameters(request)
             token = _token(parameters)
+            _check_repeated(parameters)
             offered = self._proof.offered(request, parameters)
             authorization_id = await self._authorization_of(token)
             if isinstance(offered, Anonymous):
                 client = await self._public_client(authorization_id)
             else:
                 client = await self._proof.client(offered, parameters, request)
+            request.state.client = client
             await self._revoke(authorization_id, client)
             return json_answer({})
         except OAuthError as error:
@@ -118,6 +123,19 @@ class RevocationEndpoint:
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was not issued to this client.")
         await remembered.authorizations.end(authorization_id)
         await remembered.refresh_tokens.end(authorization_id)
+
+
+def _check_repeated(parameters: Parameters) -> None:
+    repeated = parameters.repeated_among(_OURS)
+    if repeated is not None:
+        raise OAuthError(ErrorCode.INVALID_REQUEST, f"The parameter {repeated} came more than once.")
+
+
+def _as_challenge(error: OAuthError) -> OAuthError:
+    """Whoever asks without proof gets 401, in whatever way they failed to give it (RFC 7662 2.3)."""
+    if error.code is not ErrorCode.INVALID_CLIENT:
+        return error
+    return OAuthError(error.code, error.description, detail=error.detail, basic=True)
 
 
 def _token(parameters: Parameters) -> str:

@@ -15,6 +15,16 @@ _TYPES = {
     "client_secret_basic": "confidential-symmetric",
     "private_key_jwt": "confidential-asymmetric",
 }
+_NAMES = {
+    "client_name": "name",
+    "redirect_uris": "redirect_uris",
+    "scope": "scopes",
+    "jwks": "jwks",
+    "jwks_uri": "jwks_uri",
+    "logo_uri": "logo",
+    "launch_uris": "launch_uris",
+}
+_GRANTS = ("authorization_code", "refresh_token")
 _PER_HOUR = 20
 
 
@@ -49,16 +59,24 @@ def _entry(metadata: Any) -> dict[str, Any]:
     if method not in _TYPES:
         raise EntryError(400, "token_endpoint_auth_method: must be none, client_secret_basic or private_key_jwt")
     grants = metadata.get("grant_types", ["authorization_code"])
-    listed = [one for one in grants if one != "refresh_token"] if isinstance(grants, list) else grants
-    names = {"redirect_uris": "redirect_uris", "scope": "scopes", "jwks": "jwks", "jwks_uri": "jwks_uri",
-             "logo_uri": "logo", "launch_uris": "launch_uris"}  # fmt: skip
-    given = {ours: metadata[theirs] for theirs, ours in names.items() if metadata.get(theirs) is not None}
-    return {"name": metadata.get("client_name", "An app without a name"), "type": _TYPES[method],
-            "grant_types": listed, **given}  # fmt: skip
+    if not isinstance(grants, list) or not all(one in _GRANTS for one in grants):
+        # A backend service is asked about by nobody, so that only an operator may let it in (R-10).
+        raise EntryError(400, f"grant_types: may hold {' and '.join(_GRANTS)} alone")
+    given = {ours: metadata[theirs] for theirs, ours in _NAMES.items() if metadata.get(theirs) is not None}
+    return {"name": "An app without a name", "type": _TYPES[method], **given}
 
 
 def _told(entry: dict[str, Any], metadata: dict[str, Any], now: float) -> dict[str, Any]:
-    told = {**metadata, "client_id": entry["client_id"], "client_id_issued_at": int(now)}
+    """What was registered, and nothing of what was only asked for (RFC 7591 3.2.1)."""
+    told = {theirs: entry[ours] for theirs, ours in _NAMES.items() if ours in entry}
+    told |= {
+        "client_id": entry["client_id"],
+        "client_id_issued_at": int(now),
+        "client_name": entry["name"],
+        "token_endpoint_auth_method": metadata.get("token_endpoint_auth_method", "client_secret_basic"),
+        "grant_types": list(_GRANTS),
+        "response_types": ["code"],
+    }
     if "client_secret" in entry:
         told |= {"client_secret": entry["client_secret"], "client_secret_expires_at": 0}
     return told

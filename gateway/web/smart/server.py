@@ -39,7 +39,8 @@ class SmartServer:
 
     def __init__(self, parts: SmartParts) -> None:
         self._parts = parts
-        self.origins: frozenset[str] = frozenset()
+        self._origins: dict[str, frozenset[str]] = {}
+        self._all_origins: frozenset[str] = frozenset()
         cookies = Cookies(parts.secure, embedded=bool(parts.frame_ancestors))
         authorize = Authorize(parts, cookies)
         people = AnswersOfPeople(parts, cookies, authorize)
@@ -91,18 +92,27 @@ class SmartServer:
             Route("/rpc", self._aidbox.answer, methods=["POST"]),
         ]  # fmt: skip
 
+    def origins(self, client_id: str | None) -> frozenset[str]:
+        """The web origins of a client, or of all of them, as this worker knows them now."""
+        return self._all_origins if client_id is None else self._origins.get(client_id, frozenset())
+
     def _for_machines(self, path: str, endpoint: Endpoint) -> Route:
-        """An endpoint that apps in browsers call too: from registered origins, errors readable as well (CO-2, CO-5)."""
+        """An endpoint that apps in browsers call too: from registered origins, errors readable as well (CO-2, CO-5).
+
+        The endpoint leaves the client that proved itself in `request.state`: its answer is for that one's origins.
+        """
 
         async def answer(request: Request) -> Response:
             origin = request.headers.get("origin")
             if request.method == "OPTIONS":
-                return Response(status_code=204, headers=dict(preflight_headers(origin, self.origins)))
+                return Response(status_code=204, headers=dict(preflight_headers(origin, self._all_origins)))
             try:
                 response = await endpoint(request)
             except StoreAwayError as error:
                 response = store_away(error)
-            response.headers.update(dict(registered_headers(origin, self.origins)))
+            client = getattr(request.state, "client", None)
+            origins = self._all_origins if client is None else client.origins
+            response.headers.update(dict(registered_headers(origin, origins)))
             return response
 
         return Route(path, answer, methods=["POST", "OPTIONS"])
@@ -110,7 +120,8 @@ class SmartServer:
     async def refresh(self) -> None:
         """Look at clients and keys again. Raises `StoreAwayError`."""
         clients = await self._parts.clients.all()
-        self.origins = frozenset(origin for one in clients if not one.disabled for origin in one.origins)
+        self._origins = {one.client_id: one.origins for one in clients if not one.disabled}
+        self._all_origins = frozenset().union(*self._origins.values())
         await self._parts.refresh_keys(signing_keys)
 
     async def keep_fresh(self) -> None:

@@ -1,23 +1,23 @@
 """`/token`: a client proves itself and gets tokens: for a code, to refresh, or in its own name (checklist 1.8-1.11)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.oauth.answers import id_token_claims, issues_id_token, token_answer
+from gateway.oauth.answers import id_token_claims, issues_id_token, token_answer, userinfo
 from gateway.oauth.authorization import AccessToken, Authorization
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.client_authentication import Anonymous
 from gateway.oauth.errors import ErrorCode, OAuthError
-from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes
+from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes, grantable
 from gateway.oauth.parameters import Parameters
 from gateway.oauth.pkce import proves
 from gateway.oauth.token_request import ClientCredentials, CodeExchange, Refresh, TokenRequest, read_token_request
 from gateway.scopes.algebra import covers_any
-from gateway.scopes.model import Scope
+from gateway.scopes.model import ExtensionScope, IdentityScope, ResourceScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.scopes.unparse import unparse
 from gateway.storage.codes import Used
@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 class _Issue:
     """What the answer is made of: an authorization, the scope of this token, and how long it lasts in seconds."""
 
+    client: Client
     authorization: Authorization
     scope: str
     lifetime: int
@@ -54,7 +55,7 @@ class TokenEndpoint:
                 raise OAuthError(ErrorCode.INVALID_REQUEST, "Parameters belong into the body, not into the address.")
             parameters = await oauth_parameters(request)
             asked = read_token_request(parameters)
-            client = await self._client(asked, parameters, request)
+            client = request.state.client = await self._client(asked, parameters, request)
             issue = await self._issue(asked, client)
             return json_answer(await self._tokens(issue))
         except OAuthError as error:
@@ -86,6 +87,7 @@ class TokenEndpoint:
                 self._may(client, GrantType.AUTHORIZATION_CODE)
                 return await self._exchange(asked, client)
             case Refresh():
+                self._may(client, GrantType.REFRESH_TOKEN)
                 return await self._refresh(asked, client)
             case ClientCredentials():
                 self._may(client, GrantType.CLIENT_CREDENTIALS)
@@ -110,6 +112,7 @@ class TokenEndpoint:
         if asked.redirect_uri != taken.redirect_uri:
             raise _invalid_grant("redirect_uri differs")
         self._check_verifier(asked.code_verifier, taken.code_challenge)
+        authorization = self._within_rights(authorization, client)
         scopes = parse_scopes(authorization.scope).scopes
         lifetime = client.access_lifetime or self._parts.spans.access_token
         lasting = OFFLINE in scopes or ONLINE in scopes
@@ -120,7 +123,7 @@ class TokenEndpoint:
         if lasting:
             now = self._parts.clock()
             refresh_token = await self._parts.remembered.refresh_tokens.begin(authorization.authorization_id, life, now)
-        return _Issue(authorization, authorization.scope, lifetime, refresh_token)
+        return _Issue(client, authorization, authorization.scope, lifetime, refresh_token)
 
     def _check_verifier(self, verifier: str | None, challenge: str | None) -> None:
         """T-5, edge case 47. A verifier that no challenge asked for is a sign of an injected code (RFC 9700 4.8.2)."""
@@ -131,8 +134,22 @@ class TokenEndpoint:
         if verifier is None or not proves(verifier, challenge):
             raise _invalid_grant("the code_verifier does not fit")
 
+    def _within_rights(self, authorization: Authorization, client: Client) -> Authorization:
+        """What the user agreed to, less what user and client may not have any more (edge case 56)."""
+        if authorization.user is None:
+            return authorization
+        granted = parse_scopes(authorization.scope).scopes
+        kept = grantable(granted, client, self._parts.limits_of(authorization.user))
+        if all(covers_any(kept, one) for one in granted):
+            return authorization
+        if not any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in kept):
+            raise _invalid_grant("the rights of the user or of the client ended meanwhile")
+        return replace(authorization, scope=unparse(kept))
+
     def _refresh_life(self, authorization: Authorization) -> int:
-        return self._parts.spans.session if authorization.session_id is not None else self._parts.spans.refresh
+        """Offline access has its own life; online access that of a session, also where an EHR has it (RF-2)."""
+        offline = OFFLINE in parse_scopes(authorization.scope).scopes
+        return self._parts.spans.refresh if offline else self._parts.spans.session
 
     async def _refresh(self, asked: Refresh, client: Client) -> _Issue:
         remembered = self._parts.remembered
@@ -144,7 +161,7 @@ class TokenEndpoint:
         if session_id is not None and not await remembered.sessions.lives(session_id):
             await self._end(authorization.authorization_id)
             raise _invalid_grant("the session of online_access is over")
-        scope = _narrowed(authorization.scope, asked.scope)
+        scope = _narrowed(self._within_rights(authorization, client).scope, asked.scope)
         spans, now = self._parts.spans, self._parts.clock()
         life = self._refresh_life(authorization)
         rotated = await remembered.refresh_tokens.rotate(asked.refresh_token, life, now, spans.refresh_grace)
@@ -156,7 +173,7 @@ class TokenEndpoint:
         if not await remembered.authorizations.prolong(authorization, life):
             raise _invalid_grant("the authorization ended meanwhile")
         lifetime = client.access_lifetime or spans.access_token
-        return _Issue(authorization, scope, lifetime, rotated.successor)
+        return _Issue(client, authorization, scope, lifetime, rotated.successor)
 
     async def _backend(self, asked: ClientCredentials, client: Client) -> _Issue:
         try:
@@ -177,7 +194,7 @@ class TokenEndpoint:
         )
         lifetime = client.access_lifetime or self._parts.spans.backend_token
         await self._parts.remembered.authorizations.open(authorization, lifetime)
-        return _Issue(authorization, authorization.scope, lifetime)
+        return _Issue(client, authorization, authorization.scope, lifetime)
 
     async def _tokens(self, issue: _Issue) -> dict[str, object]:
         now = self._parts.clock()
@@ -186,11 +203,14 @@ class TokenEndpoint:
         meaning = AccessToken(authorization.authorization_id, issue.scope, now, now + issue.lifetime)
         await self._parts.remembered.access_tokens.put(token, meaning)
         id_token = None
-        if issues_id_token(authorization):
+        if issues_id_token(authorization, issue.scope):
             claims = id_token_claims(authorization, self._parts.issuer, now, issue.lifetime)
             id_token = self._parts.ring.keys.sign(claims, now)
         _log.info("token issued", client_id=authorization.client_id, authorization_id=authorization.authorization_id)
-        return token_answer(token, meaning, authorization, refresh_token=issue.refresh_token, id_token=id_token)
+        answer = token_answer(token, meaning, authorization, refresh_token=issue.refresh_token, id_token=id_token)
+        if id_token is not None and issue.client.userinfo_in_token_response:
+            answer["userinfo"] = userinfo(authorization)
+        return answer
 
     async def _end(self, authorization_id: str) -> None:
         await self._parts.remembered.authorizations.end(authorization_id)
