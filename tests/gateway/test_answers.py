@@ -75,6 +75,7 @@ def challenge(gateway: Running, rest: str = "") -> str:
     return f'Bearer realm="{gateway.base_url}"{rest}'
 
 
+@pytest.mark.requirement("BS-12", "suite-U1")
 @pytest.mark.parametrize("authorization", [None, "Basic YTpi", "Negotiate x", "bear x"])
 async def test_no_token_is_401_with_a_challenge_without_an_error(gateway: Running, authorization: str | None) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
@@ -91,6 +92,7 @@ async def test_a_bad_token_is_401_with_invalid_token(gateway: Running, token: st
     assert answer.headers["www-authenticate"] == challenge(gateway, ', error="invalid_token"')
 
 
+@pytest.mark.requirement("BS-13", "T-8")
 async def test_an_expired_token_is_401_with_invalid_token(gateway: Running) -> None:
     answer = await gateway.ask("/Patient/pat-a", claims={"exp": 1_000_000_000})
     assert refused(answer, 401, "token_expired")
@@ -110,6 +112,7 @@ LACKING = {
 }
 
 
+@pytest.mark.requirement("BS-13", "SC-3")
 @pytest.mark.parametrize(("path", "scope", "asked"), LACKING.values(), ids=LACKING)
 async def test_a_scope_that_lacks_is_403_and_names_the_scope_to_ask_for(
     gateway: Running, path: str, scope: str, asked: str
@@ -284,6 +287,7 @@ async def test_a_304_comes_after_the_check_with_the_validators_alone(gateway: Ru
         assert (await gateway.ask("/Patient/pat-a", headers=stale)).status_code == 200
 
 
+@pytest.mark.requirement("CO-2", "CO-5")
 @pytest.mark.parametrize(("method", "path", "scope"), KINDS)
 async def test_a_registered_origin_may_read_every_answer_and_another_none(
     gateway: Running, method: str, path: str, scope: str | None
@@ -301,11 +305,13 @@ async def test_a_registered_origin_may_read_every_answer_and_another_none(
         assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.requirement("CO-5", "edge-151")
 async def test_a_failing_server_leaves_the_cors_headers_in_place(front: Front) -> None:
     answer = await front.down.ask("/Patient/pat-a", headers={"origin": ORIGIN})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (502, ORIGIN)
 
 
+@pytest.mark.requirement("CO-5", "edge-149")
 @pytest.mark.parametrize("path", ["/Patient/pat-a", "/Observation", "/", "/no/such/path/at/all"])
 async def test_a_preflight_needs_no_token(gateway: Running, path: str) -> None:
     asked = {"access-control-request-method": "PUT", "access-control-request-headers": "authorization,if-match"}
@@ -320,6 +326,7 @@ async def test_a_preflight_needs_no_token(gateway: Running, path: str) -> None:
     assert not any(name.startswith("access-control-") for name in other.headers)
 
 
+@pytest.mark.requirement("CO-1", "D-4")
 @pytest.mark.parametrize("path", ["/metadata", DISCOVERY])
 async def test_discovery_is_open_to_every_origin(gateway: Running, path: str) -> None:
     for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 204)):
@@ -327,6 +334,7 @@ async def test_discovery_is_open_to_every_origin(gateway: Running, path: str) ->
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, "*")
 
 
+@pytest.mark.requirement("CO-5")
 async def test_no_header_of_the_server_passes_but_its_validators(front: Front) -> None:
     for path in ("/Observation/a-1", "/Observation", "/Observation/_history", "/Binary/a-1"):
         answer = await front.hostiles[Mode.HEADERS_OF_B].ask(path, headers={"origin": ORIGIN})
@@ -341,6 +349,7 @@ async def test_no_header_of_the_server_passes_but_its_validators(front: Front) -
         assert not any(B_MARKER in value for value in answer.headers.values())
 
 
+@pytest.mark.requirement("G-8")
 async def test_urls_come_from_the_configuration_and_never_from_a_header(gateway: Running) -> None:
     spoofed = ("Host: evil.example", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "Forwarded: host=e")
     token = gateway.token("patient/*.rs")
@@ -427,6 +436,7 @@ async def test_the_gateway_is_alive_always_and_ready_with_its_server(
     assert ready.text == "not ready: upstream_unreachable\n"
 
 
+@pytest.mark.requirement("D-1", "D-2", "D-3", "D-4", "edge-1")
 async def test_the_smart_configuration_is_json_for_everyone(gateway: Running) -> None:
     """D-1 to D-4: below the FHIR base, no token, JSON whatever is asked for, every endpoint absolute."""
     plain = await gateway.ask(DISCOVERY, None)
@@ -446,6 +456,7 @@ async def test_the_smart_configuration_is_json_for_everyone(gateway: Running) ->
     assert (await gateway.ask(DISCOVERY, None, method="POST")).status_code == 405
 
 
+@pytest.mark.requirement("D-10", "edge-3")
 async def test_the_smart_configuration_always_lists_its_capabilities(sekmet: Server, tmp_path: Path) -> None:
     """D-10: an array of strings, also where there is none to list; what is not known is left out, never null."""
     server = {"token_endpoint": f"{ISSUER}/token", "grant_types_supported": ["client_credentials"]}
@@ -474,6 +485,7 @@ async def test_the_capability_statement_says_what_this_gateway_lets_through(gate
     assert not re.search(r'"(create|update|patch|delete|transaction|batch)"', answer.text)
 
 
+@pytest.mark.requirement("D-26")
 async def test_the_oauth_uris_are_those_of_the_smart_configuration(gateway: Running) -> None:
     statement = (await gateway.ask("/metadata", None)).json()
     document = (await gateway.ask(DISCOVERY, None)).json()

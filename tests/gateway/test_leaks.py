@@ -92,6 +92,7 @@ def told_left_out(answer: httpx2.Response) -> str:
     return " ".join(one["issue"][0]["details"]["text"] for one in resources_in(answer, "outcome"))
 
 
+@pytest.mark.requirement("BS-11")
 async def test_leak_01_a_reverse_include_of_a_type_out_of_scope_is_left_out_and_said_so(front: Front) -> None:
     path = "/Patient?_id=pat-a&_revinclude=Observation:subject"
     answer = await front.sekmet.ask(path, "patient/Patient.rs")
@@ -191,6 +192,7 @@ async def test_leak_05_reading_a_patient_opens_its_own_history_alone(gateway: Ru
     assert refused(await gateway.ask("/Patient/pat-b/_history", "patient/Patient.r"), 404, "not_found")
 
 
+@pytest.mark.requirement("SC-5")
 @pytest.mark.parametrize("path", ["/Patient/$everything", "/Observation/$lastn", "/$everything", "/Patient/$match"])
 async def test_leak_06_operations_on_a_type_are_refused_even_under_the_widest_scope(front: Front, path: str) -> None:
     for scope in (WHOLE, "system/*.cruds"):
@@ -374,6 +376,7 @@ async def test_leak_15_a_version_is_shown_where_it_and_the_present_one_are_as(fr
     assert of_a_alone(everywhere)
 
 
+@pytest.mark.requirement("SC-23")
 async def test_leak_16_a_constraint_that_cannot_be_evaluated_grants_nothing(gateway: Running) -> None:
     for scope in ("patient/Observation.rs?unknown=x", "patient/Observation.rs?code:in=urn:x", "patient/*.rs?unknown=x"):
         for path in ("/Observation", "/Observation/pat-a-smoking", "/Observation/_history"):
@@ -389,6 +392,7 @@ def categories(answer: httpx2.Response) -> set[str]:
     return {one["category"][0]["coding"][0]["code"] for one in resources_in(answer) if "category" in one}
 
 
+@pytest.mark.requirement("SC-13", "SC-17", "SC-19")
 async def test_leak_17_two_constrained_scopes_for_a_type_are_or_ed(gateway: Running) -> None:
     for scope in (f"{LABORATORY} {VITAL_SIGNS}", f"{VITAL_SIGNS} {LABORATORY}"):
         assert categories(await gateway.ask("/Observation?_count=100", scope)) == {"laboratory", "vital-signs"}
@@ -399,6 +403,7 @@ async def test_leak_17_two_constrained_scopes_for_a_type_are_or_ed(gateway: Runn
     assert categories(narrowed) == {"laboratory"}
 
 
+@pytest.mark.requirement("SC-15", "SC-16")
 async def test_leak_18_units_are_or_ed_in_any_order_and_lend_each_other_nothing(gateway: Running) -> None:
     orders = [f"{RESTRICTED} {LABORATORY}", f"{LABORATORY} {RESTRICTED}"]
     one, other = [await gateway.ask("/Observation?_count=100", scope) for scope in orders]
@@ -592,6 +597,7 @@ def forged(gateway: Running) -> dict[str, tuple[str, str]]:
     }
 
 
+@pytest.mark.requirement("BS-13")
 async def test_leak_24_a_token_that_is_not_good_opens_nothing(gateway: Running) -> None:
     for kind, (token, reason) in forged(gateway).items():
         for path in ("/Patient/pat-a", "/Observation", "/?_page=abc"):

@@ -66,6 +66,7 @@ async def tried(assertion: str, client: Client = CLIENT, verifier: AssertionVeri
     return "proved"
 
 
+@pytest.mark.requirement("CA-2")
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 async def test_an_assertion_of_every_algorithm_on_the_list_proves_its_client(algorithm: str) -> None:
     verifier = AssertionVerifier(ClientKeys(no_fetch))
@@ -147,6 +148,7 @@ FORGED: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.requirement("CA-2", "CA-3", "CA-6")
 @pytest.mark.parametrize(("assertion", "outcome"), FORGED.values(), ids=FORGED.keys())
 async def test_forged_assertions(assertion: str, outcome: str) -> None:
     assert await tried(assertion) == outcome
@@ -166,12 +168,14 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.requirement("CA-4", "CA-6", "CA-13")
 @pytest.mark.parametrize(("changes", "outcome"), SAID.values(), ids=SAID.keys())
 @pytest.mark.parametrize("algorithm", ["RS384", "ES384"])
 async def test_what_a_rightly_signed_assertion_says(algorithm: str, changes: dict[str, Any], outcome: str) -> None:
     assert await tried(made(algorithm, claims(**changes))) == outcome
 
 
+@pytest.mark.requirement("CA-9")
 async def test_a_jku_that_is_not_registered_is_refused_and_nobody_is_asked() -> None:
     # Edge case 69: neither the address that the attacker names nor the registered one sees a request.
     async with publishing(key_set(*PUBLIC)) as evil, publishing(key_set(*PUBLIC)) as there:

@@ -78,6 +78,7 @@ LIFETIMES: dict[str, tuple[dict[str, str], float]] = {
 }
 
 
+@pytest.mark.requirement("CA-11", "CA-14")
 @pytest.mark.parametrize(("headers", "seconds"), LIFETIMES.values(), ids=LIFETIMES.keys())
 def test_how_long_a_set_may_be_kept(headers: dict[str, str], seconds: float) -> None:
     assert permitted_lifetime(headers) == seconds
@@ -105,6 +106,7 @@ INLINE: dict[str, tuple[list[dict[str, Any]], str, str, Key | str]] = {
 }
 
 
+@pytest.mark.requirement("CA-9")
 @pytest.mark.parametrize(("members", "kid", "algorithm", "expected"), INLINE.values(), ids=INLINE.keys())
 async def test_which_key_of_a_set_is_taken(
     members: list[dict[str, Any]], kid: str, algorithm: str, expected: Key | str
@@ -143,6 +145,7 @@ async def test_a_client_without_readable_keys_is_refused(jwks: dict[str, Any] | 
     assert answer.startswith("the client's keys cannot be read")
 
 
+@pytest.mark.requirement("CA-10")
 async def test_keys_are_asked_for_by_get_as_json() -> None:
     async with publishing(OLD_SET) as there:
         assert is_key(await ask(there.keys, by_url(there.url), "old", NOW))
@@ -171,6 +174,7 @@ async def test_a_key_that_was_taken_back_stops_when_the_life_of_the_set_is_over(
         assert there.fetches == 2
 
 
+@pytest.mark.requirement("CA-11", "CA-14")
 @pytest.mark.parametrize("control", ["no-store", "no-cache", "max-age=0"])
 async def test_a_set_that_must_not_be_kept_is_fetched_every_time(control: str) -> None:
     async with publishing(BOTH, f"cache-control: {control}\r\n") as there:
@@ -225,6 +229,7 @@ async def test_all_who_bring_a_new_key_wait_for_one_fetch_and_find_it() -> None:
         assert there.fetches == 2
 
 
+@pytest.mark.requirement("CA-14")
 async def test_made_up_key_ids_are_worth_one_fetch_in_a_while() -> None:
     async with publishing(OLD_SET) as there:
         client = by_url(there.url)

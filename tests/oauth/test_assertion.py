@@ -147,6 +147,7 @@ BAD_HEADERS: dict[str, tuple[dict[str, Any], Client, str]] = {
 }
 
 
+@pytest.mark.requirement("CA-3", "CA-9")
 @pytest.mark.parametrize(("changes", "client", "detail"), BAD_HEADERS.values(), ids=BAD_HEADERS.keys())
 def test_headers_that_are_refused(changes: dict[str, Any], client: Client, detail: str) -> None:
     with pytest.raises(AssertionRefused) as caught:
@@ -168,6 +169,7 @@ def test_clients_that_cannot_use_one(client: Client) -> None:
         checked(header(), claims(), client)
 
 
+@pytest.mark.requirement("CA-7", "CA-13")
 def test_the_jti_is_remembered_for_as_long_as_the_assertion_would_pass() -> None:
     said = claims()
     until = checked(header(), said).replay_until

@@ -102,6 +102,7 @@ BAD_KEYS: dict[str, tuple[list[Any], str]] = {
 }
 
 
+@pytest.mark.requirement("R-9")
 @pytest.mark.parametrize(("keys", "message"), BAD_KEYS.values(), ids=BAD_KEYS.keys())
 def test_sets_that_are_refused(keys: list[Any], message: str) -> None:
     with pytest.raises(ClientJwksError) as caught:
@@ -118,6 +119,7 @@ NO_SETS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.requirement("R-9")
 @pytest.mark.parametrize("jwks", NO_SETS.values(), ids=NO_SETS.keys())
 def test_what_is_no_key_set_is_refused(jwks: dict[str, Any]) -> None:
     with pytest.raises(ClientJwksError, match="it needs a member keys"):

@@ -120,6 +120,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.requirement("SC-3", "SC-4", "SC-5", "SC-21", "SC-23", "SC-27", "edge-96", "edge-104", "edge-112")
 @pytest.mark.parametrize(("request_", "scopes", "reason"), REFUSED.values(), ids=REFUSED)
 def test_a_request_is_refused_for(request_: str, scopes: str, reason: Reason) -> None:
     decision = asked(request_, grant(scopes, user="Practitioner/1"))
@@ -134,6 +135,7 @@ CONTEXTS = {
 }
 
 
+@pytest.mark.requirement("SC-26", "SC-28")
 @pytest.mark.parametrize(("given", "scopes", "reason"), CONTEXTS.values(), ids=CONTEXTS)
 def test_a_context_that_reaches_nothing_says_why(given: dict[str, str | None], scopes: str, reason: Reason) -> None:
     decision = asked("GET /Observation", grant(scopes, **given))  # type: ignore[arg-type]
@@ -244,6 +246,7 @@ SENT = {
 }
 
 
+@pytest.mark.requirement("SC-16", "SC-26", "SC-29", "edge-106", "edge-114")
 @pytest.mark.parametrize(("request_", "scopes", "expected"), SENT.values(), ids=SENT)
 def test_what_is_sent_for(request_: str, scopes: str, expected: str) -> None:
     assert sent(request_, grant(scopes)) == expected
@@ -308,6 +311,7 @@ USERS = {
 }
 
 
+@pytest.mark.requirement("SC-28", "G-2")
 @pytest.mark.parametrize(("given", "expected"), USERS.values(), ids=USERS)
 def test_what_a_user_reaches(given: dict[str, object], expected: str) -> None:
     assert sent("GET /Observation", grant("user/*.rs", patient=None, **given)) == expected  # type: ignore[arg-type]
@@ -327,6 +331,7 @@ def test_a_user_whose_patients_the_token_does_not_tell_must_be_looked_up(user: s
     assert str(decision.unknown.user) == user
 
 
+@pytest.mark.requirement("ID-10")
 def test_id_10_the_users_own_resource_is_readable_though_no_scope_names_its_type() -> None:
     held = grant("openid fhirUser patient/Observation.rs", user="Practitioner/9")
     assert sent("GET /Practitioner/9", held) == "/Practitioner/9"

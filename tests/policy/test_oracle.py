@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def kept_by_gateway(interaction: Interaction, token: Token, chart: tuple[Resourc
     ]
 
 
+@pytest.mark.requirement("SC-13", "SC-15", "SC-17", "SC-18", "SC-22", "SC-26", "SC-28", "SC-29")
 @BUDGET
 @given(charts, tokens, st.sampled_from(TYPES), queries)
 def test_a_search_keeps_exactly_what_the_scopes_permit(
@@ -105,6 +107,7 @@ def test_a_type_history_keeps_exactly_what_a_search_could_find(
     assert kept == expected if kept is not None else not expected
 
 
+@pytest.mark.requirement("SC-13", "SC-15", "SC-17", "SC-22")
 @BUDGET
 @given(charts, tokens, st.data())
 def test_a_read_shows_exactly_what_the_scopes_permit(

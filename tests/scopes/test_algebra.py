@@ -60,6 +60,7 @@ COVERS = {
 }
 
 
+@pytest.mark.requirement("SC-4", "edge-57")
 @pytest.mark.parametrize(("wide", "narrow", "expected"), COVERS.values(), ids=COVERS)
 def test_covers(wide: str, narrow: str, expected: bool) -> None:
     assert covers(parse_scope(wide), parse_scope(narrow)) is expected
@@ -74,6 +75,7 @@ def test_covers_reads_types_off_values_that_no_parser_made() -> None:
     assert both.constraints == turned.constraints
 
 
+@pytest.mark.requirement("SC-30", "edge-103")
 def test_edge_103_a_star_covers_types_that_come_later() -> None:
     later = replace(one_resource_scope("patient/Basic.rs"), resource_type="Citation")
     assert covers(parse_scope("patient/*.rs"), later)
@@ -146,6 +148,7 @@ INTERSECTIONS = {
 }
 
 
+@pytest.mark.requirement("SC-9", "SC-11", "SC-18", "SC-33", "edge-80", "edge-97", "edge-99", "edge-100", "edge-101")
 @pytest.mark.parametrize(("requested", "allowed", "expected"), INTERSECTIONS.values(), ids=INTERSECTIONS)
 def test_intersections(requested: str, allowed: str, expected: str) -> None:
     assert unparse(intersect_scopes(parse_scopes(requested).scopes, parse_scopes(allowed).scopes)) == expected
@@ -196,6 +199,7 @@ SHORTEST = {
 }
 
 
+@pytest.mark.requirement("SC-9", "SC-13", "SC-14", "SC-15", "SC-16", "edge-98")
 @pytest.mark.parametrize(("text", "expected"), SHORTEST.values(), ids=SHORTEST)
 def test_the_shortest_form(text: str, expected: str) -> None:
     short = normalise(parse_scopes(text).scopes)
@@ -275,6 +279,7 @@ def test_covers_is_reflexive_and_transitive(one: ResourceScope, two: ResourceSco
         assert covers(one, three)
 
 
+@pytest.mark.requirement("SC-33")
 @strategies.steady
 @given(scopes, scopes)
 def test_an_intersection_is_exactly_what_both_permit(one: ResourceScope, other: ResourceScope) -> None:
@@ -294,6 +299,7 @@ def test_what_is_left_of_several_is_exactly_what_both_sides_permit(
     assert permitted(intersect_scopes(granted, allowed)) == permitted(granted) & permitted(allowed)
 
 
+@pytest.mark.requirement("SC-14")
 @strategies.steady
 @given(st.lists(scopes, max_size=5).map(tuple))
 def test_the_shortest_form_keeps_the_meaning_and_is_its_own_shortest_form(several: tuple[ResourceScope, ...]) -> None:

@@ -49,11 +49,13 @@ def test_the_corpora_hold_every_sample_of_the_checklist() -> None:
     assert sum("section 6" in rule for rule in BAD) == 32
 
 
+@pytest.mark.requirement("SC-2", "SC-39", "edge-90", "edge-93")
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_a_good_scope_parses_and_is_written_again_as_it_stood(text: str) -> None:
     assert unparse_scope(parse_scope(text)) == text
 
 
+@pytest.mark.requirement("SC-2", "SC-6", "SC-11", "SC-40", "edge-84", "edge-87")
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_a_bad_scope_grants_nothing_and_says_where_it_went_wrong(text: str) -> None:
     with pytest.raises(ScopeError) as caught:
@@ -72,6 +74,7 @@ LETTERS = {
 }
 
 
+@pytest.mark.requirement("SC-7", "SC-8", "edge-86")
 @pytest.mark.parametrize(("text", "letters"), LETTERS.values(), ids=LETTERS)
 def test_letters(text: str, letters: str | None) -> None:
     scope = parse_scope(text)
@@ -80,6 +83,7 @@ def test_letters(text: str, letters: str | None) -> None:
     assert scope.v1 == text.endswith((".read", ".write", ".*"))
 
 
+@pytest.mark.requirement("SC-2", "SC-6")
 def test_sc_2_of_all_words_of_letters_exactly_the_31_in_order_are_read() -> None:
     every = ("".join(word) for length in range(1, 6) for word in itertools.product("cruds", repeat=length))
     in_order = {"".join(word) for length in range(1, 6) for word in itertools.combinations("cruds", length)}
@@ -97,6 +101,7 @@ def test_a_constraint_keeps_name_modifier_and_decoded_value() -> None:
     )
 
 
+@pytest.mark.requirement("edge-92")
 def test_edge_92_spaces_and_repeats_collapse_and_order_stays() -> None:
     parsed = parse_scopes("openid  openid fhirUser ")
     assert parsed.scopes == (IdentityScope("openid"), IdentityScope("fhirUser"))
@@ -145,6 +150,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.requirement("SC-6", "SC-24")
 @pytest.mark.parametrize(("text", "column", "message"), COLUMNS.values(), ids=COLUMNS)
 def test_an_error_names_the_place_and_the_offender(text: str, column: int, message: str) -> None:
     with pytest.raises(ScopeError) as caught:
@@ -213,6 +219,7 @@ def test_parsing_a_string_is_total_and_loses_no_word(text: str) -> None:
     assert {error.text for error in parsed.refused} <= set(words)
 
 
+@pytest.mark.requirement("SC-2")
 @strategies.steady
 @given(strategies.scopes)
 def test_what_is_written_is_read_back_as_the_same_value(scope: Scope) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import fhirpathpy.models
+import pytest
 
 from gateway.scopes import resource_types
 from gateway.scopes.resource_types import RESOURCE_TYPES
@@ -13,6 +14,7 @@ PARENTS = json.loads(
 )
 
 
+@pytest.mark.requirement("G-10")
 def test_the_types_are_those_that_descend_from_resource_without_the_abstract_ones() -> None:
     assert {name for name, parent in PARENTS.items() if parent in {"Resource", "DomainResource"}} == (
         RESOURCE_TYPES | {"DomainResource"}

@@ -42,11 +42,13 @@ SENTENCES = {
 }
 
 
+@pytest.mark.requirement("SC-25")
 @pytest.mark.parametrize(("text", "expected"), SENTENCES.items(), ids=SENTENCES)
 def test_a_scope_as_a_sentence(text: str, expected: str) -> None:
     assert sentence(parse_scope(text)) == expected
 
 
+@pytest.mark.requirement("SC-25")
 @strategies.steady
 @given(strategies.scopes)
 def test_every_scope_has_one_sentence_that_shows_all_its_characters(scope: Scope) -> None:

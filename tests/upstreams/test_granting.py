@@ -127,6 +127,7 @@ USERS = (
 )
 
 
+@pytest.mark.requirement("SC-18", "SC-26", "SC-28", "SC-29", "G-2")
 @pytest.mark.parametrize("user", USERS, ids=[user.sentence for user in USERS])
 async def test_a_user_finds(front: Front, user: User) -> None:
     answers = await front.pages(user.path, user.grant)
@@ -176,6 +177,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.requirement("SC-3", "SC-5", "SC-27")
 @pytest.mark.parametrize(("path", "grant", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 async def test_it_is_refused(front: Front, path: str, grant: Grant, reason: str | None) -> None:
     answer = await front.ask(path, grant)

@@ -60,6 +60,7 @@ def granular(granted: dict[str, tuple[str, ...]]) -> Grant:
     return Grant(" ".join(["launch/patient", *scopes]))
 
 
+@pytest.mark.requirement("SC-19", "SC-22", "G-3")
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 @pytest.mark.parametrize("granted", GRANTED.values(), ids=GRANTED)
 @pytest.mark.parametrize(("kind", "query", "asked"), REPEATED, ids=[f"{row[0]}?{row[1]}" for row in REPEATED])
@@ -77,6 +78,7 @@ async def test_granular_scopes_narrow_every_search(
     assert front.found(answers) == front.expected(of_type(kind, about("pat-a"), asked, categorised(*granted[kind])))
 
 
+@pytest.mark.requirement("SC-19", "SC-22", "G-3")
 @pytest.mark.parametrize("granted", GRANTED.values(), ids=GRANTED)
 async def test_granular_scopes_bound_every_read(front: Front, granted: dict[str, tuple[str, ...]]) -> None:
     """G-c, G-d: what matches a granted category is read, what does not is an OperationOutcome."""

@@ -42,6 +42,7 @@ def made() -> dict[str, Any]:
     return public_statement(UPSTREAM, public_base="https://gateway.example/fhir", oauth_uris=URIS)
 
 
+@pytest.mark.requirement("D-26")
 def test_nothing_of_the_upstreams_addresses_or_security_is_left() -> None:
     assert "hapi" not in str(made())
     assert "elsewhere" not in str(made())

@@ -10,6 +10,7 @@ from gateway.scopes.resource_types import RESOURCE_TYPES
 from tests.fhir.evaluator.judging import BASES
 
 
+@pytest.mark.requirement("SC-21", "SC-23", "edge-96")
 @pytest.mark.parametrize(
     ("resource_type", "name", "modifier", "value", "why"),
     [

@@ -53,6 +53,7 @@ def test_pictures_are_let_in_only_from_where_the_logos_are() -> None:
     assert policy((), (), logos)["img-src"] == ["https://a.example", "data:"]
 
 
+@pytest.mark.requirement("A-17", "edge-25")
 def test_nobody_frames_a_page_unless_the_configuration_says_so() -> None:
     assert dict(page_headers(()))[b"x-frame-options"] == b"DENY"
     framed = page_headers(("https://ehr.example", "'self'"))
