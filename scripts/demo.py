@@ -7,6 +7,7 @@ python -m scripts.demo http://host:8080/fhir      in front of your own server
 
 import argparse
 import contextlib
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,11 +20,15 @@ from pathlib import Path
 import orjson
 
 from gateway.commands.mint import make_key
+from gateway.keys.passwords import hash_password
+from scripts.demo_app import DemoApp
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / ".run"
 CONFIG = RUN / "gateway.yaml"
 METRICS_OFFSET = 1010
+APP_OFFSET = 1
+PASSWORD = "demo"
 COMMAND = ".venv/bin/smart-gateway"
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
 
@@ -37,10 +42,14 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    say("Fetching the library of the demo app; the first time it takes some seconds ...")
+    app = DemoApp(arguments.port + APP_OFFSET, f"http://127.0.0.1:{arguments.port}/fhir")
     with upstream(arguments.upstream) as base_url, gateway(base_url, arguments.port) as process:
+        print_way_in(arguments.port)
         print_commands(base_url, arguments.port)
         while not stop.is_set() and process.poll() is None:
             stop.wait(0.2)
+    app.stop()
     return 0
 
 
@@ -86,12 +95,28 @@ def gateway(base_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 def configuration(base_url: str, port: int) -> str:
     """The least that a gateway needs, for this machine alone."""
     public = f"http://127.0.0.1:{port}/fhir"
+    app = f"http://127.0.0.1:{port + APP_OFFSET}"
+    one, _ = two_patients(base_url)
+    practitioner = a_practitioner(base_url)
+    password_hash = hash_password(PASSWORD)
     return f"""# Written by `make run` each time; config/gateway.yaml explains every setting.
 public_base_url: {public}
 development: true
 listen: {{port: {port}}}
 metrics: {{port: {port + METRICS_OFFSET}}}
 upstream: {{base_url: "{base_url}"}}
+smart_server:
+  sign_in_hint: "Demonstration: sign in as doctor or as patient, with the password {PASSWORD}."
+  admin_token: {secrets.token_urlsafe(24)}
+  clients:
+    - client_id: vital-lines
+      name: Vital Lines
+      purpose: Shows results, problems and medicines on one page.
+      redirect_uris: ["{app}/index.html"]
+      launch_uris: ["{app}/launch.html"]
+  users:
+    - {{username: doctor, name: Dr Dora Demo, password_hash: "{password_hash}", fhir_user: {practitioner}}}
+    - {{username: patient, name: Pat Demo, password_hash: "{password_hash}", fhir_user: Patient/{one}}}
 issuers:
   - issuer: https://development.invalid
     audiences: ["{public}"]
@@ -122,6 +147,28 @@ def two_patients(base_url: str) -> tuple[str, str]:
     return "A", "B"
 
 
+def a_practitioner(base_url: str) -> str:
+    """A practitioner of the server, or a name that is none: whoever signs in may see everybody then as well."""
+    with contextlib.suppress(OSError, KeyError, IndexError, orjson.JSONDecodeError):
+        with urllib.request.urlopen(f"{base_url}/Practitioner?_count=1", timeout=20) as answer:
+            found = orjson.loads(answer.read())["entry"][0]["resource"]["id"]
+        return f"Practitioner/{found}"
+    return "Practitioner/demo"
+
+
+def print_way_in(port: int) -> None:
+    """What to open in a browser."""
+    print(f"""
+The gateway is ready. Open in a browser:
+
+  the apps, as an EHR shows them     http://127.0.0.1:{port}/auth/apps
+  an app that starts by itself       http://127.0.0.1:{port + APP_OFFSET}
+  what you granted, to end it        http://127.0.0.1:{port}/auth/manage
+
+Sign in as doctor, who may see every patient, or as patient, who sees one record. The password is {PASSWORD}.
+""", flush=True)  # fmt: skip
+
+
 def print_commands(base_url: str, port: int) -> None:
     """Five things to try."""
     public = f"http://127.0.0.1:{port}/fhir"
@@ -133,8 +180,6 @@ def print_commands(base_url: str, port: int) -> None:
         return f"curl -s -H \"Authorization: Bearer {token}\" '{public}{path}'"
 
     print(f"""
-The gateway is ready.
-
   FHIR base     {public}
   behind it     {base_url}
   metadata      {public}/metadata
