@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from gateway.oauth.errors import ErrorCode, OAuthError
 from gateway.storage.store import StoreAwayError
@@ -85,7 +85,8 @@ class SmartServer:
     def routes(self, issuer_path: str, base_path: str) -> list[BaseRoute]:
         """The routes of the whole server; Medplum's door lies below the FHIR base, Aidbox's at the root."""
         return [
-            Mount(issuer_path, routes=self._routes),
+            # A redirect that adds a slash would be a 307, which sends a form once more (edge case 22).
+            Mount(issuer_path, Router(self._routes, redirect_slashes=False)),
             Route(f"{base_path}/ClientApplication/{{client_id}}/$smart-launch", self._medplum.answer,
                   methods=["GET", "POST"]),
             Route(f"{base_path}/ClientApplication/$smart-launch", self._medplum.answer, methods=["GET", "POST"]),
