@@ -10,7 +10,7 @@ def is_our_base(audience: str, base: str) -> bool:
 
     Nothing else is (fixed choice 3, edge case 14): not a path below, not a query, not a fragment, even an empty one.
     """
-    if any(mark in audience for mark in "?#\\") or audience != audience.strip():
+    if any(mark in audience for mark in "?#\\") or not all("!" <= one <= "~" for one in audience):
         return False
     told, ours = _parts(audience), _parts(base)
     return told is not None and told == ours
@@ -22,7 +22,8 @@ def _parts(url: str) -> tuple[str, str, int | None, str] | None:
         port = parts.port
     except ValueError:
         return None
-    if "@" in parts.netloc or parts.hostname is None or any(ord(one) < 33 for one in url):
+    if "@" in parts.netloc or parts.hostname is None:
         return None
     scheme = parts.scheme.lower()
-    return scheme, parts.hostname.lower(), port or _DEFAULT_PORTS.get(scheme), parts.path.removesuffix("/")
+    port = _DEFAULT_PORTS.get(scheme) if port is None else port
+    return scheme, parts.hostname.lower(), port, parts.path.removesuffix("/")

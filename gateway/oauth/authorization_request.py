@@ -15,6 +15,7 @@ from gateway.scopes.unparse import unparse
 # A person cannot agree to more, and putting scopes in order costs the square of their number.
 MAX_SCOPES = 300
 MAX_STATE = 4096
+MAX_NONCE = 1024
 _OURS = ("response_type", "scope", "state", "aud", "resource", "launch", "code_challenge", "code_challenge_method",
          "nonce", "prompt", "max_age", "login_hint")  # fmt: skip
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
@@ -104,7 +105,7 @@ class _Reading:
             state=state,
             code_challenge=challenge,
             launch=launch,
-            nonce=get("nonce"),
+            nonce=self._nonce(),
             prompt=self._prompt(),
             max_age=self._max_age(),
             login_hint=(get("login_hint") or "")[:200],
@@ -125,6 +126,12 @@ class _Reading:
         if state is not None and len(state) > MAX_STATE:
             self._refuse(ErrorCode.INVALID_REQUEST, f"The parameter state is longer than {MAX_STATE} characters.")
         return state
+
+    def _nonce(self) -> str | None:
+        nonce = self._parameters.get("nonce")
+        if nonce is not None and len(nonce) > MAX_NONCE:
+            self._refuse(ErrorCode.INVALID_REQUEST, f"The parameter nonce is longer than {MAX_NONCE} characters.")
+        return nonce
 
     def _audience(self, base: str) -> str:
         """`aud`, or `resource` (RFC 8707); both only where they agree (edge cases 12-15)."""

@@ -1,6 +1,6 @@
 """The parameters of an OAuth request: each at most once, empty ones as good as absent (RFC 6749 3.1, edge case 23)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -30,7 +30,7 @@ class Parameters:
 
 def read_form(text: bytes, *others: bytes) -> Parameters:
     """The parameters of a form body or query, or of several that count as one. Raises `MalformedParametersError`."""
-    return collect(pair for one in (text, *others) for pair in _pairs(one))
+    return collect(pair for one in (text, *others) for pair in read_pairs(one))
 
 
 def read_json(value: Any) -> Parameters:
@@ -40,14 +40,14 @@ def read_json(value: Any) -> Parameters:
     return collect(value.items())
 
 
-def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
-    """Parameters of pairs in any order. Raises `MalformedParametersError` for too many."""
+def collect(pairs: Iterable[tuple[str, str]], most: int = MAX_PARAMETERS) -> Parameters:
+    """Parameters of pairs in any order. Raises `MalformedParametersError` for more than `most`."""
     values: dict[str, str] = {}
     seen: set[str] = set()
     repeated: set[str] = set()
     for count, (name, value) in enumerate(pairs, start=1):
-        if count > MAX_PARAMETERS:
-            raise MalformedParametersError(f"More than {MAX_PARAMETERS} parameters.")
+        if count > most:
+            raise MalformedParametersError(f"More than {most} parameters.")
         if name in seen:
             repeated.add(name)
             values.pop(name, None)
@@ -57,10 +57,11 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
     return Parameters(values, frozenset(repeated))
 
 
-def _pairs(text: bytes) -> Iterator[tuple[str, str]]:
+def read_pairs(text: bytes, most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
+    """All names and values of a form in their order. Raises `MalformedParametersError`, for more than `most` too."""
     try:
-        yield from parse_qsl(
-            text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS, separator="&"
+        return parse_qsl(
+            text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most, separator="&"
         )
     except ValueError as error:
-        raise MalformedParametersError("The parameters are not a form in UTF-8.") from error
+        raise MalformedParametersError("The parameters are not a form in UTF-8, or too many.") from error

@@ -2,13 +2,22 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 _VISIBLE = re.compile(r"[!-~]+")
 # A scheme of an app on a device, named like a domain in reverse (RFC 8252 7.1): none of a browser's own can have a dot.
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+\-]*(\.[a-z0-9+\-]+)+")
 _FORBIDDEN = frozenset('"<>\\^`{|}*')
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# What every browser reads alike: letters, digits and hyphens, or an IPv6 address. No percent sign, comma or end dot.
+_AUTHORITY = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?",
+    re.IGNORECASE,
+)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DOTS = frozenset({".", ".."})
+# An app could not tell its own parameter from the one of the answer (RFC 6749 4.1.2, RFC 9207).
+_OF_THE_ANSWER = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 
 
 def flaw_of(uri: str) -> str | None:
@@ -16,25 +25,37 @@ def flaw_of(uri: str) -> str | None:
 
     Allowed are https; http to this device (RFC 8252 7.3); and private-use schemes with a dot (RFC 8252 7.1).
     """
-    if _VISIBLE.fullmatch(uri) is None or not _FORBIDDEN.isdisjoint(uri):
+    if _VISIBLE.fullmatch(uri) is None or not _FORBIDDEN.isdisjoint(uri) or _BROKEN_ESCAPE.search(uri):
         return "holds a space, a wildcard or another character that no URI has"
     try:
         parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
+        _ = parts.port
     except ValueError:
         return "is no URI"
     if "#" in uri:
         return "has a fragment"
     if parts.scheme in {"https", "http"}:
-        if not host or not uri.startswith(f"{parts.scheme}://"):
-            return "names no host"
-        if "@" in parts.netloc:
-            return "holds a user name"
-        if parts.scheme == "http" and host not in _LOOPBACK:
-            return "must start with https:// (http:// is for loopback addresses only)"
-        return None
-    if _PRIVATE_SCHEME.fullmatch(parts.scheme) is None:
-        return "has a scheme that is neither https nor named like a domain in reverse (com.example.app:/callback)"
+        flaw = _flaw_of_host(uri, parts)
+    elif _PRIVATE_SCHEME.fullmatch(parts.scheme) is None:
+        flaw = "has a scheme that is neither https nor named like a domain in reverse (com.example.app:/callback)"
+    else:
+        flaw = None
+    if flaw is None and not _DOTS.isdisjoint(unquote(parts.path).split("/")):
+        flaw = "has a path with dots, which a browser would change"
+    if flaw is None and not _OF_THE_ANSWER.isdisjoint(name for name, _ in parse_qsl(parts.query, True)):
+        flaw = "has a parameter that the answer has too, such as code or state"
+    return flaw
+
+
+def _flaw_of_host(uri: str, parts: SplitResult) -> str | None:
+    if not parts.netloc or not uri.startswith(f"{parts.scheme}://"):
+        return "names no host"
+    if "@" in parts.netloc:
+        return "holds a user name"
+    if _AUTHORITY.fullmatch(parts.netloc) is None:
+        return "has a host that is no plain name or address"
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        return "must start with https:// (http:// is for loopback addresses only)"
     return None
 
 

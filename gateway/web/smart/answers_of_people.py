@@ -8,16 +8,13 @@ from starlette.responses import Response
 
 from gateway.keys.refused import TokenRefused
 from gateway.oauth.authorization import Session, User
-from gateway.oauth.errors import ErrorCode, PageError, RedirectError
-from gateway.oauth.granting import OFFLINE, grantable
+from gateway.oauth.errors import PageError
+from gateway.oauth.launch_context import LaunchContext
 from gateway.oauth.parameters import Parameters
-from gateway.scopes.parse import parse_scopes
-from gateway.scopes.unparse import unparse
 from gateway.storage.handles import new_id
 from gateway.storage.sessions import Transaction
 from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies
-from gateway.web.smart.consent import chosen_scopes
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_page, page_form, see_other
 
@@ -70,10 +67,12 @@ class AnswersOfPeople:
         await attempts.forget(f"login-as:{username}")
         return user, ""
 
-    async def signed_in(self, transaction: Transaction, user: User, request: Request) -> Response:
-        """Begin a session under a new secret, and go on with the request as that user."""
+    async def signed_in(
+        self, transaction: Transaction, user: User, request: Request, *, at: float | None = None
+    ) -> Response:
+        """Begin a session under a new secret, and go on with the request as that user, who signed in `at` or now."""
         response = see_other(self._authorize.address(transaction))
-        session = await self.begin_session(user, request, response)
+        session = await self.begin_session(user, request, response, at=at)
         await self._parts.remembered.transactions.put(
             replace(
                 transaction,
@@ -81,16 +80,27 @@ class AnswersOfPeople:
                 session_id=session.session_id,
                 signed_in_at=session.signed_in_at,
                 signed_in_here=True,
+                # What somebody else chose or saw before is chosen, and looked at, anew.
+                context=transaction.context if transaction.launched else LaunchContext(),
+                patient_name="",
+                patient_detail="",
+                offered=(),
+                encounter_settled=False,
             )
         )
         return response
 
-    async def begin_session(self, user: User, request: Request, response: Response) -> Session:
-        """A new session; one that the browser had before ends (session fixation)."""
+    async def begin_session(
+        self, user: User, request: Request, response: Response, *, at: float | None = None
+    ) -> Session:
+        """A new session; one that the browser had before ends (session fixation).
+
+        `at` is when the user proved who it is, where that was elsewhere and before, in seconds since the epoch.
+        """
         before = self._cookies.session(request)
         if before is not None:
             await self._parts.remembered.sessions.end(before)
-        session = Session(new_id(), user, self._parts.clock(), new_id())
+        session = Session(new_id(), user, self._parts.clock() if at is None else at, new_id())
         await self._parts.remembered.sessions.put(self._cookies.sign_in(response), session)
         return session
 
@@ -103,7 +113,7 @@ class AnswersOfPeople:
             chosen = fields.get("patient")
             if chosen is None:
                 return await self._authorize.go_on(transaction, request, problem="Please choose a patient.")
-            if transaction.user is None or chosen not in transaction.offered:
+            if transaction.user is None or f"Patient/{chosen}" not in transaction.offered:
                 raise PageError("choice_not_offered", "The patient that was sent is none of those that were offered.")
             following = replace(transaction.with_context(patient=chosen), offered=(), patient_name="")
             return await self._on(following)
@@ -117,7 +127,7 @@ class AnswersOfPeople:
             if fields.get("decision") == "cancel":
                 return await self._authorize.deny(transaction)
             chosen = fields.get("encounter")
-            if transaction.user is None or (chosen is not None and chosen not in transaction.offered):
+            if transaction.user is None or (chosen is not None and f"Encounter/{chosen}" not in transaction.offered):
                 raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
             following = replace(transaction.with_context(encounter=chosen), offered=(), encounter_settled=True)
             return await self._on(following)
@@ -130,31 +140,10 @@ class AnswersOfPeople:
             transaction, fields, pairs = await self._posted(request)
             if fields.get("decision") != "allow":
                 return await self._authorize.deny(transaction)
-            return await self._agreed(transaction, pairs, remember=fields.get("remember") is not None)
+            remember = fields.get("remember") is not None
+            return await self._authorize.agree(transaction, request, pairs, remember=remember)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
-        except RedirectError as error:
-            return self._authorize.redirect(error.redirect_uri, error.parameters())
-
-    async def _agreed(
-        self, transaction: Transaction, pairs: tuple[tuple[str, str], ...], *, remember: bool
-    ) -> Response:
-        asked, user = transaction.request, transaction.user
-        client = await self._parts.clients.find(asked.client_id)
-        if client is None or asked.redirect_uri not in client.redirect_uris:
-            raise PageError("client_unknown", "The app that asked is not registered here any more.")
-        if user is None:
-            raise PageError("request_over", "Nobody is signed in for this request any more.")
-        offered = grantable(parse_scopes(asked.scope).scopes, client, self._parts.limits_of(user))
-        chosen = chosen_scopes(offered, pairs)
-        if not chosen:
-            raise asked.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
-        if remember:
-            scope = unparse(one for one in chosen if one != OFFLINE)
-            await self._parts.remembered.consents.put(
-                user.subject, client.client_id, transaction.context.patient, scope
-            )
-        return await self._authorize.finish(transaction, client, chosen)
 
     async def _posted(self, request: Request) -> tuple[Transaction, Parameters, tuple[tuple[str, str], ...]]:
         """The request under way and the fields, if browser and page are the right ones. Raises `PageError`."""

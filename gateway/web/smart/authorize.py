@@ -3,14 +3,15 @@
 Read `Authorize.begin` and then `Authorize.go_on`: the second looks at how far a request is and shows the next step.
 """
 
-from dataclasses import replace
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.oauth.authorization import Authorization, Code, Session
+from gateway.oauth.authorization import Authorization, Code, Session, User
 from gateway.oauth.authorization_request import AuthorizationRequest, read_authorization_request
 from gateway.oauth.client import Client
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
@@ -27,7 +28,7 @@ from gateway.oauth.redirect_uri import with_parameters
 from gateway.scopes.algebra import covers_any
 from gateway.scopes.model import ExtensionScope, IdentityScope, ResourceScope, Scope
 from gateway.scopes.parse import parse_scopes
-from gateway.scopes.unparse import unparse
+from gateway.scopes.unparse import unparse, unparse_scope
 from gateway.storage.handles import Kind, digest, new_handle, new_id
 from gateway.storage.launches import Launch
 from gateway.storage.sessions import Transaction
@@ -36,7 +37,7 @@ from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
 from gateway.web.html.views import View
 from gateway.web.smart.browser import Cookies, is_bound
-from gateway.web.smart.consent import consent_view
+from gateway.web.smart.consent import chosen_scopes, consent_view
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import (
     FORM,
@@ -53,6 +54,18 @@ from gateway.web.smart.steps import encounter_view, login_view, patient_view
 _log = structlog.get_logger(__name__)
 # A page that a person has open; the clock of a session's sign-in may be a moment behind the request's.
 _SAME_MOMENT = 1.0
+_LOGIN = frozenset({"login", "select_account"})
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A request that needs nothing any more but consent to `offered`."""
+
+    transaction: Transaction
+    client: Client
+    user: User
+    offered: tuple[Scope, ...]
 
 
 class Authorize:
@@ -114,7 +127,8 @@ class Authorize:
         return self._with_launch(replace(transaction, request=replace(asked, launch=None)), launch)
 
     def _with_launch(self, transaction: Transaction, launch: Launch) -> Transaction:
-        vouched = launch.user if launch.vouched else None
+        # An app that wants a login gets one, whoever vouches (A-21).
+        vouched = launch.user if launch.vouched and not _LOGIN & transaction.request.prompt else None
         return replace(
             transaction,
             context=launch.context,
@@ -155,8 +169,16 @@ class Authorize:
 
     async def go_on(self, transaction: Transaction, request: Request, *, problem: str = "", name: str = "") -> Response:
         """The next step of a request: a page to fill in, or the answer to the app."""
+        return await self._told(transaction, self._step(transaction, request, problem, name))
+
+    async def agree(self, transaction: Transaction, request: Request, pairs: Pairs, *, remember: bool) -> Response:
+        """The answer to the app for what the person ticked, if the consent page is really where the request is."""
+        return await self._told(transaction, self._agreed(transaction, request, pairs, remember))
+
+    async def _told(self, transaction: Transaction, answer: Awaitable[Response]) -> Response:
+        """The answer, or what the app is told where the request ends without a code; either way it is over then."""
         try:
-            return await self._step(transaction, request, problem, name)
+            return await answer
         except RedirectError as error:
             await self._parts.remembered.transactions.take(transaction.transaction_id)
             return self.redirect(error.redirect_uri, error.parameters())
@@ -168,28 +190,59 @@ class Authorize:
             return self.redirect(away.redirect_uri, away.parameters())
 
     async def _step(self, transaction: Transaction, request: Request, problem: str, name: str) -> Response:
+        ready = await self._ready(transaction, request, problem, name)
+        if not isinstance(ready, _Ready):
+            return ready
+        if await self._agreed_before(ready):
+            return await self._finish(ready, ready.offered)
+        return await self._ask(ready, problem)
+
+    async def _agreed(self, transaction: Transaction, request: Request, pairs: Pairs, remember: bool) -> Response:
+        """Every step is looked at again: a consent that is posted early skips none of their checks (G-2, edge 30)."""
+        ready = await self._ready(transaction, request, "", "")
+        if not isinstance(ready, _Ready):
+            return ready
+        if transaction.offered != _texts(ready.offered):
+            return await self._ask(ready, "What the app can be given has changed. Please look again.")
+        chosen = chosen_scopes(ready.offered, pairs)
+        if not _means_anything(chosen):
+            raise transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
+        response = await self._finish(ready, chosen)
+        if remember:
+            user, patient = ready.user.subject, ready.transaction.context.patient
+            scope = unparse(one for one in chosen if one != OFFLINE)
+            await self._parts.remembered.consents.put(user, ready.client.client_id, patient, scope)
+        return response
+
+    async def _ready(self, transaction: Transaction, request: Request, problem: str, name: str) -> "_Ready | Response":
+        """The request with all that consent is about settled, or the page of the first step that is not."""
         asked = transaction.request
         client = await self._client(transaction)
         transaction = await self._signed_in(transaction, request)
-        if transaction.user is None:
+        user = transaction.user
+        if user is None:
             self._interact(asked, ErrorCode.LOGIN_REQUIRED)
             return await self._show(transaction, login_view(self._parts, transaction, client, self.address, problem))
         offered = self._offered(transaction, client)
         transaction = await self._with_patient(transaction, offered)
         if needs_patient(offered) and transaction.context.patient is None:
             self._interact(asked, ErrorCode.INTERACTION_REQUIRED)
-            view, ids = await patient_view(self._parts, transaction, client, self.address, name, problem)
-            return await self._show(replace(transaction, offered=ids), view)
+            view, people = await patient_view(self._parts, transaction, client, self.address, name, problem)
+            return await self._show(replace(transaction, offered=people), view)
         if needs_encounter(offered) and not transaction.encounter_settled and not transaction.launched:
-            visits, ids = await encounter_view(self._parts, transaction, client, self.address, problem)
-            if ids:
+            view_of_visits, visits = await encounter_view(self._parts, transaction, client, self.address, problem)
+            if visits:
                 self._interact(asked, ErrorCode.INTERACTION_REQUIRED)
-                return await self._show(replace(transaction, offered=ids), visits)
+                return await self._show(replace(transaction, offered=visits), view_of_visits)
             transaction = replace(transaction, encounter_settled=True)
-        if await self._agreed_before(transaction, client, offered):
-            return await self.finish(transaction, client, offered)
-        self._interact(asked, ErrorCode.CONSENT_REQUIRED)
-        return await self._show(transaction, consent_view(transaction, client, offered, self.address, problem))
+        return _Ready(transaction, client, user, offered)
+
+    async def _ask(self, ready: "_Ready", problem: str) -> Response:
+        """The consent page."""
+        transaction = replace(ready.transaction, offered=_texts(ready.offered))
+        self._interact(transaction.request, ErrorCode.CONSENT_REQUIRED)
+        view = consent_view(transaction, ready.client, ready.offered, self.address, problem)
+        return await self._show(transaction, view)
 
     async def _client(self, transaction: Transaction) -> Client:
         """The client as it is now: one that was disabled meanwhile gets nothing."""
@@ -222,7 +275,7 @@ class Authorize:
 
     def _is_fresh(self, session: Session, transaction: Transaction) -> bool:
         asked = transaction.request
-        if {"login", "select_account"} & asked.prompt:
+        if _LOGIN & asked.prompt:
             return session.signed_in_at >= transaction.started_at - _SAME_MOMENT and transaction.signed_in_here
         if asked.max_age is not None:
             return transaction.started_at - session.signed_in_at <= asked.max_age
@@ -240,7 +293,7 @@ class Authorize:
         if not transaction.launched:
             # Without a launch there is no EHR session that it could last as long as (E-8): our own session it is.
             offered = tuple(one for one in offered if one != ONLINE or OFFLINE not in offered)
-        if not any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in offered):
+        if not _means_anything(offered):
             raise transaction.request.denied(ErrorCode.INVALID_SCOPE, "None of the scopes can be granted.")
         return offered
 
@@ -263,17 +316,20 @@ class Authorize:
             )
         return replace(transaction, patient_name=found.name, patient_detail=found.detail)
 
-    async def _agreed_before(self, transaction: Transaction, client: Client, offered: tuple[Scope, ...]) -> bool:
-        if "consent" in transaction.request.prompt:
+    async def _agreed_before(self, ready: "_Ready") -> bool:
+        """Whether nobody needs to be asked: by the operator's word, or the user's own (edge case 26)."""
+        asked, client = ready.transaction.request, ready.client
+        if "consent" in asked.prompt:
             return False
         if client.skip_consent:
             return True
-        assert transaction.user is not None
-        known = await self._parts.remembered.consents.get(
-            transaction.user.subject, client.client_id, transaction.context.patient
-        )
+        if not client.confidential and not asked.redirect_uri.startswith("https://"):
+            # Any app on a device can say that it is this one (RFC 8252 8.6).
+            return False
+        patient = ready.transaction.context.patient
+        known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)
         scopes = parse_scopes(known).scopes
-        return bool(scopes) and all(covers_any(scopes, one) for one in offered)
+        return bool(scopes) and all(covers_any(scopes, one) for one in ready.offered)
 
     async def _show(self, transaction: Transaction, view: View) -> Response:
         await self._parts.remembered.transactions.put(transaction)
@@ -287,10 +343,10 @@ class Authorize:
 
     # The end.
 
-    async def finish(self, transaction: Transaction, client: Client, agreed: tuple[Scope, ...]) -> Response:
+    async def _finish(self, ready: "_Ready", agreed: tuple[Scope, ...]) -> Response:
         """Put a code for what was agreed, and go back to the app with it (A-12)."""
-        asked, user = transaction.request, transaction.user
-        assert user is not None
+        transaction, client, user = ready.transaction, ready.client, ready.user
+        asked = transaction.request
         scopes = settled(agreed, client, user, transaction.context)
         if not scopes:
             raise asked.denied(ErrorCode.ACCESS_DENIED, "Nothing was granted.")
@@ -306,7 +362,7 @@ class Authorize:
             context=transaction.context,
             signed_in_at=transaction.signed_in_at,
             nonce=asked.nonce,
-            session_id=transaction.session_id if ONLINE in scopes else None,
+            session_id=await self._session_of(transaction, user) if ONLINE in scopes else None,
             patient_name=transaction.patient_name,
         )
         code = new_handle(Kind.CODE)
@@ -315,6 +371,18 @@ class Authorize:
         _log.info("granted", client_id=client.client_id, authorization_id=authorization.authorization_id)
         state = [("state", asked.state)] if asked.state is not None else []
         return self.redirect(asked.redirect_uri, [("code", code), *state])
+
+    async def _session_of(self, transaction: Transaction, user: User) -> str:
+        """What online access lasts as long as (RF-2).
+
+        Of a user that a launcher vouched for no browser is signed in here: the launch counts as the one use of a
+        session that nobody can prolong.
+        """
+        if transaction.session_id is not None:
+            return transaction.session_id
+        session = Session(new_id(), user, self._parts.clock(), new_id())
+        await self._parts.remembered.sessions.put(new_id(), session)
+        return session.session_id
 
     async def deny(self, transaction: Transaction) -> Response:
         """The person said no (S-6)."""
@@ -329,6 +397,15 @@ class Authorize:
     def address(self, transaction: Transaction, step: str = "") -> str:
         """The address of a request under way, or of the form of one of its steps."""
         return f"{self._parts.issuer}/authorize/{transaction.transaction_id}{step}"
+
+
+def _means_anything(scopes: tuple[Scope, ...]) -> bool:
+    """Whether they open anything: a launch or refresh scope alone says only how."""
+    return any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in scopes)
+
+
+def _texts(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
+    return tuple(unparse_scope(one) for one in scopes)
 
 
 def unavailable(_: Request, error: Exception) -> Response:

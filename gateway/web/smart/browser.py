@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,7 +38,13 @@ class Cookies:
 
     def sign_out(self, response: Response) -> None:
         """Take the session secret away."""
-        response.delete_cookie(self._name(_SESSION), path="/", secure=self.secure, httponly=True)
+        response.delete_cookie(
+            self._name(_SESSION), path="/", secure=self.secure, httponly=True, samesite=self._same_site
+        )
+
+    @property
+    def _same_site(self) -> Literal["none", "lax"]:
+        return "none" if self.secure and self.embedded else "lax"
 
     def _set(self, response: Response, name: str) -> str:
         value = secrets.token_urlsafe(32)
@@ -47,7 +54,7 @@ class Cookies:
             path="/",
             secure=self.secure,
             httponly=True,
-            samesite="none" if self.secure and self.embedded else "lax",
+            samesite=self._same_site,
         )
         return value
 

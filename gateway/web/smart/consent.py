@@ -155,8 +155,3 @@ def _ticked(scope: ResourceScope, values: list[str]) -> Iterator[Scope]:
             within = intersect(part, scope)
             if within is not None:
                 yield within
-
-
-def keeps_records(scopes: Iterable[Scope]) -> bool:
-    """Whether any record can be reached by these."""
-    return any(isinstance(one, ResourceScope) for one in scopes)

@@ -12,6 +12,7 @@ from gateway.oauth.launch_context import ContextError, LaunchContext, read_conte
 from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form
 from gateway.oauth.redirect_uri import with_parameters
 from gateway.storage.launches import Launch
+from gateway.web.answer import Refused
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.launching import VOUCHED_SECONDS, Launched, LaunchError, Launching, outcome
 from gateway.web.smart.parts import LauncherAccount, SmartParts
@@ -65,7 +66,10 @@ class MedplumDoor:
         """An encounter brings its patient."""
         if encounter is None:
             return LaunchContext(patient=patient)
-        owner = await self._parts.directory.patient_of_encounter(user, encounter)
+        try:
+            owner = await self._parts.directory.patient_of_encounter(user, encounter)
+        except Refused as refused:
+            raise LaunchError(503, "The FHIR server does not answer at the moment.") from refused
         return LaunchContext(patient=owner, encounter=encounter)
 
     async def _user(self, request: Request) -> User | None:

@@ -6,13 +6,14 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.fhir.reference import parse_reference
 from gateway.oauth.authorization import User
 from gateway.oauth.client import Client
 from gateway.oauth.launch_context import ContextError, LaunchContext, read_context
@@ -26,6 +27,8 @@ from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_typ
 _log = structlog.get_logger(__name__)
 # A launcher that vouches for its user says who sits there now, not who sat there some minutes ago (authorization.md).
 VOUCHED_SECONDS = 60
+_USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
+_CODES = {400: "invalid", 401: "login", 404: "not-found", 503: "transient"}
 
 
 class LaunchError(Exception):
@@ -112,24 +115,27 @@ class Launching:
         """The user that the launcher names: one who signs in here by that name, or a member told in full."""
         if told is None:
             return None
-        if isinstance(told, str):
-            return await self._parts.users.find(told) or User(
-                f"{account.client_id}|{told}", told, provider=account.client_id
-            )
-        if isinstance(told, Mapping) and isinstance(told.get("subject"), str):
-            fhir_user, name = told.get("fhirUser"), told.get("name", told["subject"])
-            if (fhir_user is None or isinstance(fhir_user, str)) and isinstance(name, str):
-                return User(
-                    f"{account.client_id}|{told['subject']}",
-                    name,
-                    _relative(fhir_user, self._parts.base),
-                    account.client_id,
-                )
+        if isinstance(told, str) and _is_name(told):
+            known = await self._parts.users.find(told)
+            return known or User(f"{account.client_id}|{told}", told, provider=account.client_id)
+        if isinstance(told, Mapping):
+            subject, name, fhir_user = told.get("subject"), told.get("name"), told.get("fhirUser")
+            if _is_name(subject) and (name is None or _is_name(name)):
+                own = None if fhir_user is None else self._own_resource(fhir_user)
+                return User(f"{account.client_id}|{subject}", name or subject, own, account.client_id)
         raise LaunchError(400, "user must be a user name, or an object with subject, name and fhirUser.")
 
+    def _own_resource(self, fhir_user: object) -> str:
+        """The user's own resource, relative to our base. Raises `LaunchError`."""
+        parsed = parse_reference(fhir_user, (self._parts.base,)) if isinstance(fhir_user, str) else None
+        if parsed is None or parsed.resource_type not in _USER_TYPES:
+            raise LaunchError(400, "user.fhirUser must name a Patient, Practitioner or other person served here.")
+        return f"{parsed.resource_type}/{parsed.id}"
 
-def _relative(fhir_user: str | None, base: str) -> str | None:
-    return None if fhir_user is None else fhir_user.removeprefix(f"{base}/")
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Short enough for a `sub` with the launcher's name before it (ID-7: at most 255 characters)."""
+    return isinstance(value, str) and 0 < len(value) <= 150
 
 
 class LaunchEndpoint:
@@ -197,7 +203,7 @@ async def _json(request: Request) -> Mapping[str, Any]:
 
 def outcome(status: int, text: str) -> Response:
     """A problem as an OperationOutcome, for the doors below the FHIR base."""
-    issue = {"severity": "error", "code": "invalid" if status == 400 else "not-found", "diagnostics": text}
+    issue = {"severity": "error", "code": _CODES[status], "diagnostics": text}
     return Response(
         orjson.dumps({"resourceType": "OperationOutcome", "issue": [issue]}),
         status,

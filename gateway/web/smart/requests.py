@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.oauth.errors import ErrorCode, OAuthError, PageError
-from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form, read_json
+from gateway.oauth.parameters import MalformedParametersError, Parameters, collect, read_form, read_json, read_pairs
 from gateway.web.html.policy import page_headers
 from gateway.web.html.render import render
 from gateway.web.html.views import MessageView, View
 
 # long scopes travel in forms; nothing longer is a request that anybody means.
 MAX_FORM = 128 * 1024
+# A consent page has a field for each scope of a request and for each part of it that can be ticked.
+MAX_FIELDS = 4000
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
@@ -61,7 +62,8 @@ async def page_form(request: Request) -> tuple[Parameters, tuple[tuple[str, str]
         body = await read_body(request)
         if media_type(request) != FORM:
             raise MalformedParametersError("no form")
-        return read_form(body), tuple(parse_qsl(body.decode("ascii"), keep_blank_values=True))
+        pairs = read_pairs(body, MAX_FIELDS)
+        return collect(pairs, MAX_FIELDS), tuple(pairs)
     except (BodyTooLargeError, MalformedParametersError) as error:
         raise PageError("form_malformed", "The form that your browser sent cannot be read.") from error
 

@@ -32,7 +32,7 @@ def login_view(
 async def patient_view(
     parts: SmartParts, transaction: Transaction, client: Client, address: Address, name: str, problem: str
 ) -> tuple[PatientView, tuple[str, ...]]:
-    """The patients to choose from, and their ids, the only ones that will be accepted. Raises `Refused`."""
+    """The patients to choose from, and references to them, the only ones accepted. Raises `Refused`."""
     assert transaction.user is not None
     found, more = await parts.directory.patients(transaction.user, name)
     view = PatientView(
@@ -44,13 +44,13 @@ async def patient_view(
         problem=problem,
         more=more,
     )
-    return view, tuple(one.resource_id for one in found)
+    return view, tuple(f"Patient/{one.resource_id}" for one in found)
 
 
 async def encounter_view(
     parts: SmartParts, transaction: Transaction, client: Client, address: Address, problem: str
 ) -> tuple[EncounterView, tuple[str, ...]]:
-    """The patient's visits to choose from, and their ids. Raises `Refused`."""
+    """The patient's visits to choose from, and references to them. Raises `Refused`."""
     user, patient = transaction.user, transaction.context.patient
     assert user is not None
     found = await parts.directory.encounters(user, patient) if patient is not None else []
@@ -62,4 +62,4 @@ async def encounter_view(
         encounters=tuple(Choice(one.resource_id, one.name, one.detail, checked=False) for one in found),
         problem=problem,
     )
-    return view, tuple(one.resource_id for one in found)
+    return view, tuple(f"Encounter/{one.resource_id}" for one in found)
