@@ -83,14 +83,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _unfinished = 0
     _in_head = True
+    _completed = False
     _idle_since = math.inf
 
     def data_received(self, data: bytes) -> None:
         """Some more bytes of the client."""
         if self.transport.is_closing():
             return
+        self._completed = False
         super().data_received(data)
-        if self._in_head:
+        # A piece that ends a request may be a long body: how much of it belongs to a next head is not known.
+        if self._in_head and not self._completed:
             self._unfinished += len(data)
             if self._unfinished > MAX_HEAD and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE % (len(_SENTENCE), _SENTENCE))
@@ -148,7 +151,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole; what follows is the head of another."""
         super().on_message_complete()
-        self._in_head = True
+        self._in_head = self._completed = True
 
     # The time that a connection may be idle (uvicorn's `timeout_keep_alive`): one timer, looked at when it fires and
     # left alone in between, where uvicorn makes and cancels one for each request.

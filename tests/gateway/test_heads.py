@@ -44,3 +44,15 @@ async def test_a_head_that_is_just_large_is_answered(tmp_path: Path) -> None:
         assert answer.status_code == 502
         too_large = await gateway.ask("/Observation", headers={"x-filler": "y" * (2 * MAX_HEAD)})
         assert too_large.status_code == 431
+
+
+async def test_a_long_body_in_one_piece_is_no_head(tmp_path: Path) -> None:
+    async with running_gateway("http://127.0.0.1:9/fhir", tmp_path) as gateway:
+        parts = urlsplit(gateway.base_url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        body = b"code=" + b"x" * (2 * MAX_HEAD)
+        kind = b"content-type: application/x-www-form-urlencoded"
+        head = b"POST /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % (kind, len(body)) + body)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 405 ")
+        writer.transport.abort()
