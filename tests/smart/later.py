@@ -1,0 +1,26 @@
+"""Time that passes for a running house when a test says so: for what its store keeps, and for its token endpoint."""
+
+import time
+
+from gateway.storage.memory_store import MemoryStore
+from tests.smart.house import House
+
+
+class Later:
+    """Puts the clocks of one house forward. Assertions are made by the real clock, so that house is for this alone."""
+
+    def __init__(self, house: House) -> None:
+        smart, kept = house.gateway._smart, house.gateway._kept
+        assert smart is not None
+        assert kept is not None
+        assert isinstance(kept.store, MemoryStore)
+        self._resolver = house.gateway._resolver_of_tokens
+        self._ahead = 0.0
+        clock = lambda: time.monotonic() + self._ahead  # noqa: E731  # one clock for all three
+        kept.store._clock = kept.store._values._clock = kept.store._sets._clock = clock
+        object.__setattr__(smart._parts, "clock", lambda: time.time() + self._ahead)
+
+    def wait(self, seconds: float) -> None:
+        """So many seconds go by; what a worker remembers of tokens for some seconds is over, too."""
+        self._ahead += seconds
+        self._resolver._cache.clear()
