@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.servers.process import free_port
-from tests.smart.house import ASYMMETRIC_KEY, BACKEND_KEY, SECRET, jwks
+from tests.smart.house import ASYMMETRIC_KEY, BACKEND_KEY, CALLBACK, SECRET, jwks
 
 SCOPE = "launch/patient openid fhirUser offline_access patient/Patient.rs patient/Observation.rs"
 
@@ -42,6 +42,8 @@ def with_clients(settings: dict[str, Any], ports: Ports) -> None:
          "type": "confidential-symmetric", "client_secret": SECRET},
         {"client_id": "js-asymmetric", "name": "An App with a Key", **app,
          "type": "confidential-asymmetric", "jwks": jwks(ASYMMETRIC_KEY)},
+        {"client_id": "py-symmetric", "name": "An App in Python", "redirect_uris": [CALLBACK],
+         "type": "confidential-symmetric", "client_secret": SECRET},
         {"client_id": "browser-app", "name": "Vital Signs in a Browser", **page,
          "purpose": "Draws blood pressure and weight over time, so that a change is seen early."},
         {"client_id": "short-app", "name": "An App for Moments", **page, "access_token_seconds": 5},

@@ -1,4 +1,4 @@
-"""Node for the clients that are written in JavaScript: the machine's own or PyPI's, and their packages, installed once."""
+"""Node for the clients in JavaScript: the machine's own or PyPI's, with their packages, installed once."""
 
 from __future__ import annotations
 

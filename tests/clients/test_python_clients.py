@@ -1,0 +1,122 @@
+"""Python clients complete launch, read, search with paging, and refresh."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
+from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign  # type: ignore[import-untyped]
+
+from tests.clients.house import SCOPE
+from tests.clients.old_fhirclient import python_with_old_fhirclient
+from tests.servers.process import NotAvailable
+from tests.smart.house import ASYMMETRIC_KEY, CALLBACK, SECRET, House
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
+
+RECORDS = "openid fhirUser offline_access patient/Patient.rs patient/Observation.rs"
+
+
+@pytest.fixture(scope="module")
+def old_python() -> str:
+    """A Python with fhirclient 4.3.1."""
+    try:
+        return python_with_old_fhirclient()
+    except NotAvailable as why:
+        pytest.skip(str(why))
+
+
+async def step(python: str, told: dict[str, Any]) -> Any:
+    """One visit of the browser to a web app that uses fhirclient."""
+    process = await asyncio.create_subprocess_exec(
+        python, str(Path(__file__).parent / "apps/python_fhirclient.py"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate(json.dumps(told).encode())
+    assert process.returncode == 0, errors.decode()[-4000:]
+    return json.loads(output)
+
+
+async def walk(house: House, python: str, settings: dict[str, Any], *, refresh: bool = True) -> tuple[str, Any]:
+    """The address that the browser was sent to, and what the app tells when it came back."""
+    settings = {"api_base": house.base, "redirect_uri": CALLBACK, **settings}
+    sent = await step(python, {"step": "launch", "settings": settings})
+    assert sent["ready"] is False, "a server whose statement names no endpoints is taken for an open one"
+    person = house.person()
+    page = await person.sign_in(await person.go(sent["url"]))
+    page = await person.agree(await person.choose(page, "pat-a"))
+    assert "code" in page.parameters, page.parameters
+    returned = {"step": "callback", "state": sent["state"], "url": page.left_for, "refresh": refresh}
+    return sent["url"], await step(python, returned)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["a public app", "an app with a secret"])
+async def test_fhirclient_of_pypi(house: House, secret: str | None) -> None:
+    settings = {"app_id": "py-symmetric" if secret else "public-app", "app_secret": secret, "scope": RECORDS}
+    url, told = await walk(house, sys.executable, settings)
+    assert parse_qs(urlsplit(url).query)["code_challenge_method"] == ["S256"]
+    assert len(set(told.pop("found"))) == 17
+    assert set(told.pop("scope").split()) == set(SCOPE.split())
+    assert told == {"patient": "pat-a", "again": "pat-a", "renewed": True}
+
+
+async def test_fhirclient_of_pypi_with_the_scopes_it_asks_for_by_itself(house: House) -> None:
+    _, told = await walk(house, sys.executable, {"app_id": "public-app"}, refresh=False)
+    assert told["patient"] == "pat-a"
+    assert {"launch/patient", "patient/*.read"} <= set(told["scope"].split())
+    assert told["found"]
+
+
+async def test_fhirclient_of_pypi_before_pkce(house: House, old_python: str) -> None:
+    settings = {"app_id": "old-app", "app_secret": SECRET, "scope": RECORDS}
+    url, told = await walk(house, old_python, settings)
+    assert "code_challenge" not in parse_qs(urlsplit(url).query)
+    assert len(set(told.pop("found"))) == 17
+    assert set(told.pop("scope").split()) == set(SCOPE.split())
+    assert told == {"patient": "pat-a", "again": "pat-a", "renewed": True}
+
+
+class FiveMinutes(PrivateKeyJWT):  # type: ignore[misc]
+    """Authlib's assertions last an hour by themselves; SMART allows five minutes."""
+
+    def sign(self, auth: Any, token_endpoint: str) -> Any:
+        header, name = {"kid": "app-1"}, auth.client_id
+        return private_key_jwt_sign(auth.client_secret, name, token_endpoint, "ES384", header=header, expires_in=300)
+
+
+@pytest.mark.parametrize("client_id", ["public-app", "py-symmetric", "asymmetric-app"])
+async def test_authlib(house: House, client_id: str) -> None:
+    published = (await house.http.get(f"{house.base}/.well-known/smart-configuration")).json()
+    options: dict[str, Any] = {"token_endpoint_auth_method": "none"}
+    if client_id == "py-symmetric":
+        options = {"client_secret": SECRET}
+    if client_id == "asymmetric-app":
+        options = {"client_secret": ASYMMETRIC_KEY, "token_endpoint_auth_method": "private_key_jwt"}
+    client = AsyncOAuth2Client(
+        client_id, scope=SCOPE, redirect_uri=CALLBACK, code_challenge_method="S256",
+        token_endpoint=published["token_endpoint"], trust_env=False, **options,
+    )  # fmt: skip
+    client.register_client_auth_method(FiveMinutes(published["token_endpoint"]))
+    async with client:
+        verifier = "a-verifier-of-at-least-forty-three-characters"
+        endpoint = published["authorization_endpoint"]
+        url, state = client.create_authorization_url(endpoint, code_verifier=verifier, aud=house.base)
+        person = house.person()
+        page = await person.sign_in(await person.go(url))
+        page = await person.agree(await person.choose(page, "pat-a"))
+        first = dict(
+            await client.fetch_token(authorization_response=page.left_for, state=state, code_verifier=verifier)
+        )
+        assert (await client.get(f"{house.base}/Patient/{first['patient']}")).json()["id"] == "pat-a"
+        # The client refreshes by itself what it takes for expired.
+        client.token["expires_at"] = 1
+        bundle = (await client.get(f"{house.base}/Observation?_count=10")).json()
+        following = next(link["url"] for link in bundle["link"] if link["relation"] == "next")
+        bundles = [bundle, (await client.get(following)).json()]
+        assert len({entry["resource"]["id"] for one in bundles for entry in one["entry"]}) == 17
+        assert client.token["access_token"] != first["access_token"]
