@@ -5,7 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 from joserfc import jwt
@@ -29,6 +29,11 @@ class App:
     key: ECKey | RSAKey | None = None
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    reached_at: str | None = None
+
+    def _reach(self, url: str) -> str:
+        """Where a URL is asked for: at another worker than the public address names, if that is said."""
+        return url if self.reached_at is None else self.reached_at + urlsplit(url).path
 
     def authorization_parameters(self, scope: str, **changes: str | None) -> dict[str, str]:
         """A whole request; a change to None leaves the parameter out."""
@@ -75,7 +80,7 @@ class App:
             given |= {"client_assertion_type": JWT_BEARER, "client_assertion": self.assertion()}
         elif self.secret is None and self.key is None and "client_id" not in form:
             given["client_id"] = self.client_id
-        return await self.http.post(f"{self.issuer}{path}", data=given, headers=headers)
+        return await self.http.post(self._reach(f"{self.issuer}{path}"), data=given, headers=headers)
 
     async def exchange(self, code: str, **changes: str | None) -> httpx2.Response:
         """Exchange a code."""
@@ -95,4 +100,5 @@ class App:
     async def read(self, path: str, token: str) -> httpx2.Response:
         """A FHIR request with a token."""
         headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
-        return await self.http.get(f"{self.base}{path}", headers=headers)
+        address, _, query = f"{self.base}{path}".partition("?")
+        return await self.http.get(self._reach(address) + (f"?{query}" if query else ""), headers=headers)

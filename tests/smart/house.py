@@ -76,8 +76,14 @@ class House:
     base: str
     issuer: str
     http: httpx2.AsyncClient
-    gateway: Gateway
+    inside: Gateway | None = None
     people: list[Person] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway itself, where it runs in this process."""
+        assert self.inside is not None
+        return self.inside
 
     def app(self, client_id: str = "public-app", **changes: Any) -> App:
         """A client of the configuration, with its proof."""
