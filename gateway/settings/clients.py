@@ -12,7 +12,7 @@ from gateway.oauth.redirect_uri import flaw_of
 from gateway.scopes.model import Context, ResourceScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.settings.section import Conflict, Section
-from gateway.settings.values import Count, Flag, Origin, Secret, Text, Url, Word, plain, read_only
+from gateway.settings.values import Count, Flag, Origin, Secret, Text, Url, Word, is_loopback, plain, read_only
 
 _METHODS = {
     "public": AuthenticationMethod.NONE,
@@ -120,6 +120,8 @@ class ClientEntry(Section):
                 yield Conflict(("scopes",), "must name the system/ scopes that client_credentials may be granted")
         if not self.require_pkce and self.type == "public":
             yield Conflict(("require_pkce",), "may be false only for a confidential client")
+        if self.jwks_uri is not None and not self.jwks_uri.startswith("https://") and not is_loopback(self.jwks_uri):
+            yield Conflict(("jwks_uri",), "must start with https://, or name a loopback host such as localhost")
         if self.jwks is not None:
             try:
                 check_client_jwks(self.jwks)

@@ -258,6 +258,9 @@ def _exposed_urls(sections: Mapping[str, object]) -> Iterator[tuple[section.Path
             yield ("smart_server", "issuer"), smart.issuer
         for index, provider in enumerate(smart.identity_providers):
             yield ("smart_server", "identity_providers", index, "issuer"), provider.issuer
+        for index, client in enumerate(smart.clients):
+            if client.jwks_uri is not None:
+                yield ("smart_server", "clients", index, "jwks_uri"), client.jwks_uri
     server = sections.get("authorization_server")
     if isinstance(server, AuthorizationServer):
         for name in type(server).model_fields:
