@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -37,6 +37,17 @@ class _Destination:
     url: httpx2.URL
     headers: dict[str, str]
     extensions: dict[str, str]
+
+
+class _Bearer(httpx2.Auth):
+    """RFC 6750 2.1."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        request.headers["authorization"] = f"Bearer {self._token}"
+        yield request
 
 
 class ControlClient:
@@ -86,22 +97,23 @@ class ControlClient:
             )
         return self._made
 
-    async def get_document(self, url: str) -> Document:
-        """GET. Raises `ControlError`; a status other than 2xx, redirects included, is an answer and not an error."""
-        return await self._fetch("GET", url, None, None)
+    async def get_document(self, url: str, token: str | None = None) -> Document:
+        """GET, with a bearer token where there is one.
+
+        Raises `ControlError`; a status other than 2xx, redirects included, is an answer and not an error.
+        """
+        return await self._fetch("GET", url, None, None if token is None else _Bearer(token))
 
     async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None = None) -> Document:
         """POST a form; `auth` is a user name and password for Basic authentication. Raises `ControlError`."""
-        return await self._fetch("POST", url, form, auth)
+        return await self._fetch("POST", url, form, None if auth is None else httpx2.BasicAuth(*auth))
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self._made is not None:
             await self._made.aclose()
 
-    async def _fetch(
-        self, method: str, url: str, form: Mapping[str, str] | None, auth: tuple[str, str] | None
-    ) -> Document:
+    async def _fetch(self, method: str, url: str, form: Mapping[str, str] | None, auth: httpx2.Auth | None) -> Document:
         try:
             parsed = httpx2.URL(url)
         except (httpx2.InvalidURL, UnicodeError):
@@ -116,7 +128,7 @@ class ControlClient:
                     method,
                     destination.url,
                     data=dict(form) if form is not None else None,
-                    auth=httpx2.BasicAuth(*auth) if auth is not None else None,
+                    auth=auth,
                     headers=destination.headers,
                     extensions=destination.extensions,
                 ) as response:

@@ -6,17 +6,30 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.oauth.authorization_request import AuthorizationRequest
 from gateway.oauth.errors import ErrorCode, PageError
 from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form
 from gateway.storage.sessions import Transaction
+from gateway.web.html.views import MessageView
 from gateway.web.smart.answers_of_people import AnswersOfPeople
 from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.providers import SignInError
-from gateway.web.smart.requests import error_page, see_other
+from gateway.web.smart.provider_errors import SignInError, SignInReason
+from gateway.web.smart.providers import Expected, SignInProvider, Wishes
+from gateway.web.smart.requests import error_page, page, see_other
 
 _log = structlog.get_logger(__name__)
+# What a person decided there, or what only a person could (OpenID Connect Core 3.1.2.6); the rest is trouble.
+_DECISIONS = frozenset(
+    {"access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required"}
+)
+_MESSAGES = {
+    SignInReason.UNAVAILABLE: "The place where you sign in does not answer as it should. Please try again in a minute.",
+    SignInReason.REFUSED: "The place where you signed in did not complete the login. Please try again.",
+    SignInReason.NOT_BELIEVED: "The answer of the place where you signed in cannot be trusted, and was not used.",
+    SignInReason.NOT_FRESH: "The app asks for a new login, and the place where you signed in did not ask you anew.",
+}
 
 
 class ProviderLogin:
@@ -33,17 +46,15 @@ class ProviderLogin:
         try:
             transaction = await self._authorize.current(request)
             index = request.path_params["index"]
-            if index >= len(self._parts.providers):
-                raise PageError("provider_unknown", "There is no such place to sign in.")
-            asked = transaction.request
-            fresh = "login" in asked.prompt or asked.max_age is not None
-            departure = await self._parts.providers[index].departure(
-                transaction.transaction_id, hint=asked.login_hint, fresh=fresh
-            )
+            provider = self._provider(index)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
+        try:
+            departure = await provider.departure(
+                transaction.transaction_id, _wishes(transaction.request), self._parts.clock()
+            )
         except SignInError as error:
-            return self._failed(error)
+            return self._failed(error, transaction)
         await self._parts.remembered.transactions.put(
             replace(
                 transaction,
@@ -60,29 +71,32 @@ class ProviderLogin:
         try:
             parameters = read_form(request.scope["query_string"])
             transaction = await self._returning(parameters, request)
-            if parameters.get("error") is not None:
-                return await self._declined(transaction, parameters)
-            code = parameters.get("code")
-            if code is None:
-                raise PageError("login_failed", "The place where you signed in gave no usable answer.")
-            user = await self._parts.providers[transaction.provider_index].arrival(
-                code,
-                transaction.provider_verifier,
-                transaction.provider_nonce,
-                parameters.get("iss"),
-                self._parts.clock(),
-            )
+            provider = self._provider(transaction.provider_index)
         except MalformedParametersError:
-            return error_page(
-                PageError("login_failed", "The answer of the place where you signed in cannot be read."),
-                self._parts.frame_ancestors,
-            )
+            message = "The answer of the place where you signed in cannot be read."
+            return error_page(PageError("login_failed", message), self._parts.frame_ancestors)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
-        except SignInError as error:
-            return self._failed(error)
+        # A state serves once, whatever comes of it (RFC 9700 4.7).
         spent = replace(transaction, provider_state="", provider_nonce="", provider_verifier="")
-        return await self._people.signed_in(spent, user, request)
+        await self._parts.remembered.transactions.put(spent)
+        now = self._parts.clock()
+        try:
+            await provider.check_sender(parameters.get("iss"), now)
+            if "error" in parameters.values or "error" in parameters.repeated:
+                return await self._declined(spent, parameters)
+            since = _wishes(transaction.request).since(transaction.started_at)
+            expected = Expected(transaction.provider_nonce, transaction.provider_verifier, since)
+            signed_in = await provider.arrival(_code(parameters), expected, now)
+        except SignInError as error:
+            return self._failed(error, spent)
+        return await self._people.signed_in(spent, signed_in.user, request, at=signed_in.at)
+
+    def _provider(self, index: int) -> SignInProvider:
+        """By its place in the configuration, which may have changed while somebody was there. Raises `PageError`."""
+        if index >= len(self._parts.providers):
+            raise PageError("provider_unknown", "There is no such place to sign in.")
+        return self._parts.providers[index]
 
     async def _returning(self, parameters: Parameters, request: Request) -> Transaction:
         state = parameters.get("state") or ""
@@ -93,12 +107,36 @@ class ProviderLogin:
         return transaction
 
     async def _declined(self, transaction: Transaction, parameters: Parameters) -> Response:
-        _log.info("a login elsewhere was declined", error=(parameters.get("error") or "")[:40])
+        """No login: told to the app where a person said so. Raises `SignInError` for anything else."""
+        told = parameters.get("error")
+        if told not in _DECISIONS:
+            story = f"{told!r}: {parameters.get('error_description')!r}"
+            raise SignInError(SignInReason.REFUSED, f"the provider sent the browser back with {story}")
+        _log.info("a login elsewhere was declined", error=told)
         await self._parts.remembered.transactions.take(transaction.transaction_id)
         error = transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user did not sign in.")
         return self._authorize.redirect(error.redirect_uri, error.parameters())
 
-    def _failed(self, error: SignInError) -> Response:
-        _log.warning("a login elsewhere failed", detail=str(error)[:300])
-        page_error = PageError("login_failed", "The place where you sign in does not answer as it should. Try again.")
-        return error_page(page_error, self._parts.frame_ancestors, status=502)
+    def _failed(self, error: SignInError, transaction: Transaction) -> Response:
+        _log.warning("a login elsewhere failed", reason=error.reason.value, detail=error.detail)
+        view = MessageView(
+            title="You are not signed in",
+            message=_MESSAGES[error.reason],
+            reason=error.reason.value,
+            link=self._authorize.address(transaction),
+            link_text="Back to sign-in",
+        )
+        return page(view, frame_ancestors=self._parts.frame_ancestors, status=502)
+
+
+def _wishes(asked: AuthorizationRequest) -> Wishes:
+    anew = bool({"login", "select_account"} & asked.prompt)
+    return Wishes(hint=asked.login_hint, anew=anew, max_age=asked.max_age)
+
+
+def _code(parameters: Parameters) -> str:
+    """Raises `SignInError` for an answer without one, or with several."""
+    code = parameters.get("code")
+    if code is None:
+        raise SignInError(SignInReason.NOT_BELIEVED, "the answer has no code, or more than one")
+    return code

@@ -1,53 +1,64 @@
 """Signing in with an OpenID provider: there by code flow with PKCE, back with an id_token that is checked whole."""
 
-import base64
-import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import orjson
 
-from gateway.fhir.reference import parse_reference
 from gateway.keys.jwks import Document, JwksSource
 from gateway.keys.refused import TokenRefused
 from gateway.keys.token import read_token
 from gateway.keys.verify import check_signature
-from gateway.oauth.authorization import User
 from gateway.oauth.pkce import challenge_of
+from gateway.policy.reasons import Reason
+from gateway.web.smart.provider_claims import (
+    ProviderSettings,
+    SignedIn,
+    check_id_token,
+    key_to_ask_for,
+    moment_of_login,
+    user_of,
+)
+from gateway.web.smart.provider_errors import SignInError, SignInReason
+from gateway.web.smart.provider_metadata import KeptMetadata, ProviderMetadata
 
-_ALGORITHMS = ("RS256", "ES256", "PS256", "RS384", "ES384")
-_SKEW = 60.0
-_USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
-
-
-class SignInError(Exception):
-    """The provider's answer cannot be believed or had; the message is for our log."""
+__all__ = ["DocumentClient", "Expected", "ProviderSettings", "SignInProvider", "Wishes"]
 
 
 class DocumentClient(Protocol):
     """The control client of the `upstream` room, as far as it is needed here."""
 
-    async def get_document(self, url: str) -> Document:
-        """GET a document."""
+    async def get_document(self, url: str, token: str | None = None) -> Document:
+        """GET a document, with a bearer token where there is one."""
 
     async def post_form(self, url: str, form: Mapping[str, str], auth: tuple[str, str] | None = None) -> Document:
         """POST a form."""
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """What an operator says of a provider."""
+class Wishes:
+    """What an app wants of the login: `hint` names the user, `anew` asks for the password, `max_age` is in seconds."""
 
-    name: str
-    issuer: str
-    client_id: str
-    client_secret: str
-    scopes: str
-    name_claim: str
-    fhir_user_claim: str
+    hint: str = ""
+    anew: bool = False
+    max_age: int | None = None
+
+    def parameters(self) -> dict[str, str]:
+        """The same for the provider. With `max_age` it has to say when the login was (OpenID Connect Core 3.1.2.1)."""
+        oldest = 0 if self.anew else self.max_age
+        return {
+            **({"login_hint": self.hint} if self.hint else {}),
+            **({"prompt": "login"} if self.anew else {}),
+            **({"max_age": str(oldest)} if oldest is not None else {}),
+        }
+
+    def since(self, started_at: float) -> float | None:
+        """The oldest login that will do, for an app that asked at `started_at`, in seconds since the epoch."""
+        oldest = 0 if self.anew else self.max_age
+        return None if oldest is None else started_at - oldest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +71,39 @@ class Departure:
     verifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the answer must fit to, remembered since the departure; `since` is the oldest login that will do."""
+
+    nonce: str
+    verifier: str
+    since: float | None = None
+
+
 class SignInProvider:
-    """One provider; its endpoints are read from its discovery document once."""
+    """One provider. Its metadata and keys are kept for a while, and looked at again after any failure."""
 
     def __init__(
         self, settings: ProviderSettings, client: DocumentClient, redirect_uri: str, bases: tuple[str, ...]
     ) -> None:
+        """`bases` are the base URLs of the FHIR server, ours and its own, below which a user's resource may lie."""
         self._settings = settings
         self._client = client
         self._redirect_uri = redirect_uri
         self._bases = bases
-        self._known: Mapping[str, Any] | None = None
-        self._keys: JwksSource | None = None
+        self._metadata = KeptMetadata(settings.issuer, self._object_at)
+        self._keys: tuple[str, JwksSource] | None = None
 
     @property
     def name(self) -> str:
         """What the sign-in page calls it."""
         return self._settings.name
 
-    async def departure(self, transaction_id: str, *, hint: str, fresh: bool) -> Departure:
-        """The way there. `fresh` asks for a new login (`prompt=login`). Raises `SignInError`."""
-        endpoints = await self._endpoints()
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        state = f"{transaction_id}.{state}"
+    async def departure(self, transaction_id: str, wishes: Wishes, now: float) -> Departure:
+        """The way there. `now` is in seconds since the epoch. Raises `SignInError`."""
+        endpoint = (await self._metadata.get(now)).authorization_endpoint
+        secret, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        state = f"{transaction_id}.{secret}"
         query = {
             "response_type": "code",
             "client_id": self._settings.client_id,
@@ -92,95 +113,99 @@ class SignInProvider:
             "nonce": nonce,
             "code_challenge": challenge_of(verifier),
             "code_challenge_method": "S256",
+            **wishes.parameters(),
         }
-        if hint:
-            query["login_hint"] = hint
-        if fresh:
-            query["prompt"] = "login"
-        endpoint = str(endpoints["authorization_endpoint"])
         return Departure(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", state, nonce, verifier)
 
-    async def arrival(self, code: str, verifier: str, nonce: str, issuer: str | None, now: float) -> User:
-        """The user whom the code stands for. `issuer` is the `iss` of the answer, if any. Raises `SignInError`."""
-        if issuer is not None and issuer != self._settings.issuer:
-            raise SignInError("the answer is of another issuer (RFC 9207)")
-        endpoints = await self._endpoints()
+    async def check_sender(self, issuer: str | None, now: float) -> None:
+        """Whether an answer comes from this provider: `issuer` is its `iss` (RFC 9207). Raises `SignInError`.
+
+        Asked before the code goes anywhere: a code of one provider must not be shown to another (RFC 9700 4.4).
+        """
+        if issuer is None and not (await self._metadata.get(now)).names_itself:
+            return
+        if issuer != self._settings.issuer:
+            raise SignInError(SignInReason.NOT_BELIEVED, "the answer is of another issuer, or of none (RFC 9207)")
+
+    async def arrival(self, code: str, expected: Expected, now: float) -> SignedIn:
+        """The user whom the code stands for. Raises `SignInError`."""
+        try:
+            metadata = await self._metadata.get(now)
+            answer = await self._exchanged(metadata, code, expected.verifier)
+            token = answer.get("id_token")
+            if not isinstance(token, str):
+                raise SignInError(SignInReason.NOT_BELIEVED, "the provider gave no id_token")
+            claims = await self._verified(metadata, token, now)
+            check_id_token(claims, self._settings, expected.nonce, now)
+            at = moment_of_login(claims, expected.since, now)
+            claims = await self._completed(metadata, claims, answer.get("access_token"))
+        except SignInError:
+            self._metadata.doubt()
+            raise
+        return SignedIn(user_of(claims, self._settings, self._bases), at)
+
+    async def _exchanged(self, metadata: ProviderMetadata, code: str, verifier: str) -> Mapping[str, Any]:
+        """The token response."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._redirect_uri,
             "code_verifier": verifier,
         }
-        proof = (self._settings.client_id, self._settings.client_secret)
-        answer = await self._ask(lambda: self._client.post_form(str(endpoints["token_endpoint"]), form, proof))
-        token = answer.get("id_token")
-        if not isinstance(token, str):
-            raise SignInError("the provider gave no id_token")
-        return self._user(await self._claims(token, nonce, now))
+        client_id, secret = self._settings.client_id, self._settings.client_secret
+        if metadata.secret_in_form:
+            form |= {"client_id": client_id, "client_secret": secret}
+            return await self._object(lambda: self._client.post_form(metadata.token_endpoint, form))
+        proof = quote_plus(client_id), quote_plus(secret)  # RFC 6749 2.3.1
+        return await self._object(lambda: self._client.post_form(metadata.token_endpoint, form, proof))
 
-    async def _claims(self, token: str, nonce: str, now: float) -> Mapping[str, Any]:
-        """The claims of an id_token that holds (OpenID Connect Core 3.1.3.7)."""
+    async def _verified(self, metadata: ProviderMetadata, text: str, now: float) -> Mapping[str, Any]:
+        """The claims of an id_token whose signature is the provider's."""
+        if self._keys is None or self._keys[0] != metadata.jwks_uri:
+            keys = JwksSource(url=metadata.jwks_uri, file=None, fetch=self._client.get_document)
+            self._keys = metadata.jwks_uri, keys
         try:
-            unverified = read_token(token)
-            algorithm = unverified.header.get("alg")
-            if algorithm not in _ALGORITHMS:
-                raise SignInError(f"an id_token by the algorithm {algorithm!r}")
-            kid = unverified.header.get("kid")
-            assert self._keys is not None
-            key = await self._keys.key(kid if isinstance(kid, str) else None, algorithm, now)
-            check_signature(unverified, key, algorithm)
+            token = read_token(text)
+            kid, algorithm = key_to_ask_for(token)
+            check_signature(token, await self._keys[1].key(kid, algorithm, now), algorithm)
         except TokenRefused as refused:
-            raise SignInError(f"the id_token: {refused.reason.value} {refused.detail}") from refused
-        claims = unverified.claims
-        audience = claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if claims.get("iss") != self._settings.issuer or self._settings.client_id not in audiences:
-            raise SignInError("an id_token of another issuer, or for another client")
-        if len(audiences) > 1 and claims.get("azp") != self._settings.client_id:
-            raise SignInError("an id_token that another party was given")
-        expires = claims.get("exp")
-        if not isinstance(expires, int | float) or isinstance(expires, bool) or now >= expires + _SKEW:
-            raise SignInError("an id_token that is over")
-        if not secrets.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
-            raise SignInError("an id_token of another login (nonce)")
-        return claims
+            away = refused.reason is Reason.TOKEN_CHECK_UNAVAILABLE
+            reason = SignInReason.UNAVAILABLE if away else SignInReason.NOT_BELIEVED
+            raise SignInError(reason, f"the id_token: {refused.reason.value} {refused.detail}") from refused
+        return token.claims
 
-    def _user(self, claims: Mapping[str, Any]) -> User:
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
-            raise SignInError("an id_token without a subject")
-        own = claims.get(self._settings.fhir_user_claim)
-        parsed = parse_reference(own, self._bases) if isinstance(own, str) else None
-        known = parsed is not None and parsed.resource_type in _USER_TYPES
-        name = claims.get(self._settings.name_claim) or claims.get("preferred_username") or subject
-        # Two providers may name two people alike, so a subject of ours is a digest of both names (ID-7: at most 255).
-        ours = hashlib.sha256(f"{self._settings.issuer}\n{subject}".encode()).digest()
-        return User(
-            subject=base64.urlsafe_b64encode(ours).rstrip(b"=").decode(),
-            name=str(name)[:200],
-            fhir_user=f"{parsed.resource_type}/{parsed.id}" if known and parsed is not None else None,
-            provider=self._settings.issuer,
-        )
+    async def _completed(
+        self, metadata: ProviderMetadata, claims: Mapping[str, Any], access_token: Any
+    ) -> Mapping[str, Any]:
+        """With the claims of the userinfo endpoint, where the id_token lacks one that is looked for.
 
-    async def _endpoints(self) -> Mapping[str, Any]:
-        if self._known is None:
-            url = f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration"
-            document = await self._ask(lambda: self._client.get_document(url))
-            wanted = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            if document.get("issuer") != self._settings.issuer:
-                raise SignInError("the discovery document is of another issuer")
-            if not all(isinstance(document.get(name), str) for name in wanted):
-                raise SignInError("the discovery document lacks an endpoint")
-            self._keys = JwksSource(url=document["jwks_uri"], file=None, fetch=self._client.get_document)
-            self._known = document
-        return self._known
+        In the code flow the claims of a scope such as `profile` belong there (OpenID Connect Core 5.4).
+        """
+        wanted = {self._settings.name_claim, self._settings.fhir_user_claim}
+        endpoint = metadata.userinfo_endpoint
+        if wanted <= claims.keys() or endpoint is None or not isinstance(access_token, str):
+            return claims
+        told = await self._object(lambda: self._client.get_document(endpoint, access_token))
+        if told.get("sub") != claims["sub"]:
+            raise SignInError(SignInReason.NOT_BELIEVED, "the userinfo is of another user (OpenID Connect Core 5.3.2)")
+        return {**told, **claims}
 
-    async def _ask(self, question: Any) -> dict[str, Any]:
+    async def _object_at(self, url: str) -> Mapping[str, Any]:
+        return await self._object(lambda: self._client.get_document(url))
+
+    async def _object(self, question: Callable[[], Awaitable[Document]]) -> Mapping[str, Any]:
+        """The JSON object that the provider answers. Raises `SignInError`."""
         try:
             document = await question()
-            answer = orjson.loads(document.body) if document.status == 200 else None
+            answer = orjson.loads(document.body) if document.body else None
+        except orjson.JSONDecodeError as error:
+            raise SignInError(
+                SignInReason.UNAVAILABLE, "the provider answered with something else than JSON"
+            ) from error
         except Exception as error:
-            raise SignInError(f"the provider does not answer: {str(error)[:200]}") from error
-        if not isinstance(answer, dict):
-            raise SignInError(f"the provider answered with status {document.status}")
+            raise SignInError(SignInReason.UNAVAILABLE, f"the provider does not answer: {error}") from error
+        if document.status in {400, 401} and isinstance(answer, dict):
+            raise SignInError(SignInReason.REFUSED, f"the provider answered {answer.get('error')!r}"[:100])
+        if document.status != 200 or not isinstance(answer, dict):
+            raise SignInError(SignInReason.UNAVAILABLE, f"the provider answered with status {document.status}")
         return answer
