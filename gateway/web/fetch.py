@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import lru_cache
 from typing import NoReturn
 
 import msgspec
@@ -73,20 +74,16 @@ class FhirServer:
         self._body_limit = body_limit
 
     async def fetch(self, send: Send, trace: Trace) -> Fetched:
-        """The answer to `send`, read whole. Raises `Refused` for anything but a 200 in FHIR JSON."""
-        response = await self.open(send, trace)
-        head = read_head(response)
-        if not head.readable:
-            await refuse(response)
-        if not head.json:
-            await response.aclose()
-            raise Refused(Reason.UPSTREAM_MALFORMED)
-        return Fetched(await self.read(response, trace), head.validators)
-
-    async def read(self, response: Response, trace: Trace) -> bytes:
-        """The body, whole and UTF-8. Raises `Refused`."""
+        """The answer to `send`, read whole. Raises `Refused` for anything but a 200 in FHIR JSON, and not in UTF-8."""
         asked_at = time.perf_counter()
         try:
+            response = await self._exchange.send(self._request(send, trace.request_id, FHIR_JSON))
+            head = read_head(response)
+            if not head.readable:
+                await refuse(response)
+            if not head.json:
+                await response.aclose()
+                raise Refused(Reason.UPSTREAM_MALFORMED)
             body = await response.read(self._body_limit)
         except UpstreamError as error:
             raise Refused(_FAILURES[type(error)]) from error
@@ -96,7 +93,7 @@ class FhirServer:
             check_text(body)
         except MalformedResourceError as error:
             raise Refused(Reason.UPSTREAM_MALFORMED) from error
-        return body
+        return Fetched(body, head.validators)
 
     async def open(self, send: Send, trace: Trace, accept: bytes = FHIR_JSON) -> Response:
         """The answer to `send` with its body still to come. Raises `Refused` where there is none."""
@@ -125,12 +122,18 @@ def read_head(response: Response) -> Head:
     json, plain, validators = False, True, []
     for name, value in response.headers:
         if name == b"content-type":
-            json = _JSON_TYPE.fullmatch(value) is not None
+            json = _means_json(value)
         elif name == b"content-encoding":
             plain = value == b"identity"
         elif (name == b"etag" and _ETAG.fullmatch(value)) or (name == b"last-modified" and _HTTP_DATE.fullmatch(value)):
             validators.append((name, value))
     return Head(response.status == 200 and plain, json, tuple(validators))
+
+
+# A server says its few types again and again.
+@lru_cache(256)
+def _means_json(content_type: bytes) -> bool:
+    return _JSON_TYPE.fullmatch(content_type) is not None
 
 
 async def refuse(response: Response) -> NoReturn:
