@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 _VISIBLE = re.compile(r"[!-~]+")
@@ -14,6 +15,8 @@ _AUTHORITY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?",
     re.IGNORECASE,
 )
+# A browser takes such a host for an IPv4 address in one of its old spellings, and rewrites it (WHATWG URL 3.5).
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = frozenset({".", ".."})
 # An app could not tell its own parameter from the one of the answer (RFC 6749 4.1.2, RFC 9207).
@@ -25,7 +28,7 @@ def flaw_of(uri: str) -> str | None:
 
     Allowed are https; http to this device (RFC 8252 7.3); and private-use schemes with a dot (RFC 8252 7.1).
     """
-    if _VISIBLE.fullmatch(uri) is None or not _FORBIDDEN.isdisjoint(uri) or _BROKEN_ESCAPE.search(uri):
+    if _VISIBLE.fullmatch(uri) is None or not _FORBIDDEN.isdisjoint(uri) or not _is_text(uri):
         return "holds a space, a wildcard or another character that no URI has"
     try:
         parts = urlsplit(uri)
@@ -34,28 +37,52 @@ def flaw_of(uri: str) -> str | None:
         return "is no URI"
     if "#" in uri:
         return "has a fragment"
-    if parts.scheme in {"https", "http"}:
-        flaw = _flaw_of_host(uri, parts)
-    elif _PRIVATE_SCHEME.fullmatch(parts.scheme) is None:
-        flaw = "has a scheme that is neither https nor named like a domain in reverse (com.example.app:/callback)"
-    else:
-        flaw = None
-    if flaw is None and not _DOTS.isdisjoint(unquote(parts.path).split("/")):
-        flaw = "has a path with dots, which a browser would change"
-    if flaw is None and not _OF_THE_ANSWER.isdisjoint(name for name, _ in parse_qsl(parts.query, True)):
-        flaw = "has a parameter that the answer has too, such as code or state"
-    return flaw
+    return _flaw_of_place(uri, parts) or _flaw_of_path(parts)
 
 
-def _flaw_of_host(uri: str, parts: SplitResult) -> str | None:
-    if not parts.netloc or not uri.startswith(f"{parts.scheme}://"):
+def _is_text(uri: str) -> bool:
+    """Whether its escapes are whole, and stand for printable text in UTF-8."""
+    if _BROKEN_ESCAPE.search(uri):
+        return False
+    try:
+        return not any(one < " " or "\x7f" <= one < "\xa0" for one in unquote(uri, errors="strict"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _flaw_of_place(uri: str, parts: SplitResult) -> str | None:
+    if not uri.startswith(f"{parts.scheme}:"):
+        return "has a scheme that is not in lower case"
+    if parts.scheme not in {"https", "http"}:
+        if _PRIVATE_SCHEME.fullmatch(parts.scheme) is None:
+            return "has a scheme that is neither https nor named like a domain in reverse (com.example.app:/callback)"
+        return None
+    if not parts.netloc:
         return "names no host"
     if "@" in parts.netloc:
         return "holds a user name"
-    if _AUTHORITY.fullmatch(parts.netloc) is None:
+    if _AUTHORITY.fullmatch(parts.netloc) is None or not _is_host(parts.hostname or ""):
         return "has a host that is no plain name or address"
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         return "must start with https:// (http:// is for loopback addresses only)"
+    return None
+
+
+def _is_host(host: str) -> bool:
+    """Whether what looks like an address is one, in its usual spelling."""
+    if ":" not in host and _NUMBER.fullmatch(host) is None:
+        return True
+    try:
+        return str(ip_address(host)) == host
+    except ValueError:
+        return False
+
+
+def _flaw_of_path(parts: SplitResult) -> str | None:
+    if not _DOTS.isdisjoint(re.split(r"[/\\]", unquote(parts.path))):
+        return "has a path with dots, which a browser would change"
+    if not _OF_THE_ANSWER.isdisjoint(name for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        return "has a parameter that the answer has too, such as code or state"
     return None
 
 
