@@ -11,7 +11,10 @@ _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-serv
 # What this gateway lets through today; all else it refuses, so all else is left out.
 _INSTANCE_INTERACTIONS = frozenset({"read", "vread", "history-instance", "history-type", "search-type"})
 _SYSTEM_INTERACTIONS = frozenset({"history-system", "search-system"})
-_NOT_OURS = frozenset({"url", "contained", "messaging", "patchFormat"})
+# Extensions and narrative may hold the server's own OAuth addresses or operations, wherever they stand (D-26).
+_UNREAD = frozenset({"extension", "modifierExtension", "text"})
+_NOT_OURS = _UNREAD | {"url", "contained", "messaging", "patchFormat"}
+_REST_NOT_OURS = _UNREAD | {"operation", "security", "interaction"}
 
 
 class NotACapabilityStatementError(Exception):
@@ -39,7 +42,7 @@ def public_statement(document: Any, *, public_base: str, oauth_uris: Mapping[str
 
 
 def _rest(rest: dict[str, Any], security: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in rest.items() if name not in {"operation", "security", "interaction"}}
+    kept = {name: value for name, value in rest.items() if name not in _REST_NOT_OURS}
     interaction = _interactions(rest.get("interaction"), _SYSTEM_INTERACTIONS)
     if interaction:
         kept["interaction"] = interaction
