@@ -14,9 +14,11 @@ SCOPE = "launch/patient patient/Observation.rs"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
-async def ask(house: House, app: App, scope: str = SCOPE, **changes: str | None) -> httpx2.Response:
-    """The first answer to a request by GET, redirects not followed."""
-    return await house.http.get(app.authorization_url(scope, **changes))
+async def ask(house: House, app: App, **changes: str | None) -> httpx2.Response:
+    """The first answer to a request by GET, redirects not followed; a change to None leaves a parameter out."""
+    whole = {**app.authorization_parameters(SCOPE), **changes}
+    query = urlencode({name: value for name, value in whole.items() if value is not None})
+    return await house.http.get(f"{house.issuer}/authorize?{query}")
 
 
 async def send(house: House, content: str, query: str = "") -> httpx2.Response:
@@ -270,8 +272,8 @@ async def test_a_scope_of_which_nothing_can_be_granted_is_told_to_the_app(house:
 @pytest.mark.requirement("SC-6")
 async def test_an_undefined_scope_is_left_out_unless_the_client_is_strict(house: House) -> None:
     scope = "patient/Observation.rs patient/Observation.sr whatever"
-    assert_goes_on(house, await ask(house, house.app(), scope))
-    assert told(await ask(house, house.app("strict-app"), scope))["error"] == "invalid_scope"
+    assert_goes_on(house, await ask(house, house.app(), scope=scope))
+    assert told(await ask(house, house.app("strict-app"), scope=scope))["error"] == "invalid_scope"
     answer = await house.tokens(house.app(), scope)
     assert set(answer["scope"].split()) == {"launch/patient", "patient/Observation.rs"}
 
