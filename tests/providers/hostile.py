@@ -99,7 +99,7 @@ class Hostile:
     async def answer(self, request: Request) -> Response:
         """Any of the documents."""
         last = request.url.path.rpartition("/")[2]
-        name = {"openid-configuration": "discovery", self.jwks_name: "jwks"}.get(last, last)
+        name = {"openid-configuration": "discovery"}.get(last, last)
         self.asked.append(name)
         if request.method == "POST":
             self.forms.append(dict(parse_qsl((await request.body()).decode())))
@@ -108,7 +108,7 @@ class Hostile:
         match name:
             case "discovery":
                 return JSONResponse(_changed(self._discovery(), self.lies.discovery))
-            case "jwks":
+            case self.jwks_name:
                 return JSONResponse({"keys": [{**self.key.as_dict(private=False), "use": "sig"}]})
             case "token":
                 told = {"access_token": "an-access-token", "token_type": "Bearer", "id_token": self.id_token()}

@@ -69,11 +69,17 @@ async def departed(house: House, index: int) -> Page:
 
 
 async def signed_in(
-    house: House, hostile: Hostile, index: int = 0, *, prompt: str | None = None, max_age: str | None = None
+    house: House,
+    hostile: Hostile,
+    index: int = 0,
+    *,
+    scope: str = SCOPE,
+    prompt: str | None = None,
+    max_age: str | None = None,
 ) -> tuple[Person, Page]:
     """A person who went there and came back."""
     person = house.person()
-    page = await person.go(house.app().authorization_url(SCOPE, prompt=prompt, max_age=max_age))
+    page = await person.go(house.app().authorization_url(scope, prompt=prompt, max_age=max_age))
     return person, await person.go(hostile.authorized(await depart(person, page, index)))
 
 
@@ -346,3 +352,18 @@ async def test_an_old_login_there_is_no_new_one_here(house: House, hostile: Host
     assert page.title.startswith("Sign in"), "half an hour is over since"
     page = await person.go(house.app().authorization_url(SCOPE, max_age="7200"))
     assert not page.title.startswith("Sign in")
+
+
+@pytest.mark.parametrize(
+    "claim", [f"{NOBODY}/fhir/Patient/pat-a", "Organization/pat-a", "Patient/../Patient/pat-a", "Patient/pat-a/"]
+)
+async def test_a_user_of_another_place_can_grant_no_records(house: House, hostile: Hostile, claim: str) -> None:
+    hostile.lies = Lies(claims={"fhirUser": claim})
+    _, page = await signed_in(house, hostile, scope="launch/patient patient/Patient.rs")
+    assert page.parameters["error"] == "invalid_scope"
+
+
+async def test_a_user_below_our_own_base_is_one_of_ours(house: House, hostile: Hostile) -> None:
+    hostile.lies = Lies(claims={"fhirUser": f"{house.base}/Patient/pat-a"})
+    _, page = await signed_in(house, hostile)
+    assert page.form("/consent").method == "post"
