@@ -35,7 +35,8 @@ class Ports:
 def with_clients(settings: dict[str, Any], ports: Ports) -> None:
     """Register the clients."""
     app = {"redirect_uris": [f"{ports.app_origin}/callback"], "launch_uris": [f"{ports.app_origin}/launch"]}
-    page = {"redirect_uris": [f"{ports.page_origin}/app.html"], "launch_uris": [f"{ports.page_origin}/launch.html"]}
+    pages = [f"{ports.page_origin}/app.html", f"{ports.page_origin}/landed.html"]
+    page = {"redirect_uris": pages, "launch_uris": [f"{ports.page_origin}/launch.html"]}
     settings["smart_server"]["clients"] += [
         {"client_id": "js-public", "name": "An App on a Server", **app},
         {"client_id": "js-symmetric", "name": "An App with a Secret", **app,
@@ -46,7 +47,9 @@ def with_clients(settings: dict[str, Any], ports: Ports) -> None:
          "type": "confidential-symmetric", "client_secret": SECRET},
         {"client_id": "browser-app", "name": "Vital Signs in a Browser", **page,
          "purpose": "Draws blood pressure and weight over time, so that a change is seen early."},
-        {"client_id": "short-app", "name": "An App for Moments", **page, "access_token_seconds": 5},
+        {"client_id": "house-browser-app", "name": "Our Own Page", **page, "skip_consent": True},
+        {"client_id": "secret-browser-app", "name": "A Page with a Server", "redirect_uris": pages,
+         "type": "confidential-symmetric", "client_secret": SECRET},
         {"client_id": "sekmet", "name": "Another Hospital", "type": "confidential-asymmetric",
          "grant_types": ["client_credentials"], "jwks": jwks(BACKEND_KEY), "scopes": "system/*.rs"},
     ]  # fmt: skip

@@ -1,0 +1,35 @@
+"""The browser's own SMART library, and all our pages, in a real Chromium."""
+
+from typing import Any
+
+import pytest
+
+from tests.clients.house import SCOPE, Ports
+from tests.clients.node import Node
+from tests.smart.house import House
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
+
+
+def asked(house: House, ports: Ports, chromium: str, **more: Any) -> dict[str, Any]:
+    """What the scripts must know."""
+    return {"origin": ports.page_origin, "base": house.base, "issuer": house.issuer, "chromium": chromium, **more}
+
+
+async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
+    house: House, node: Node, chromium: str, ports: Ports
+) -> None:
+    more = {"clientId": "browser-app", "scope": SCOPE, "patient": "pat-a", "other": "pat-b"}
+    told = await node.run("browser/launches.mjs", asked(house, ports, chromium, **more))
+    # The app asks for what it has no scope for and must be able to read the answer; Chromium notes that by itself.
+    refusals = [one for one in told["complaints"] if one.endswith("status of 403 (Forbidden)")]
+    assert [one for one in told["complaints"] if one not in refusals] == []
+    assert len(refusals) == 2
+    assert told["a page that breaks its policy"] == 1, "complaints are not heard"
+    used = {"pages": 4, "renewed": True, "user": "Practitioner/practitioner-1", "refused": 403}
+    assert told["standalone"] == {**used, "patient": "pat-a", "again": "pat-a", "found": 17}
+    gallery = {**used, "patient": "pat-b", "again": "pat-b", "found": 18, "banner": True, "opener": False}
+    assert told["fromTheGallery"] == gallery
+    assert told["loginStraightToTheApp"] == "a code"
+    assert told["rememberedConsent"] == "a code"
+    assert told["cancelled"] == "access_denied"
