@@ -201,6 +201,7 @@ def add_client(  # noqa: PLR0913 - each is an option of the command line
     launch_uri: list[str] | None = None,
     scopes: str | None = None,
     jwks_uri: str | None = None,
+    jwks_file: Path | None = None,
     backend: bool = False,
     purpose: str = "",
 ) -> None:
@@ -222,6 +223,8 @@ def add_client(  # noqa: PLR0913 - each is an option of the command line
         The most it may be granted.
     jwks_uri
         Where a confidential-asymmetric app publishes its keys.
+    jwks_file
+        A file with its public keys, where it publishes none.
     backend
         A backend service: client_credentials instead of a user's grant.
     purpose
@@ -237,6 +240,7 @@ def add_client(  # noqa: PLR0913 - each is an option of the command line
         "launch_uris": launch_uri,
         "scopes": scopes,
         "jwks_uri": jwks_uri,
+        "jwks": None if jwks_file is None else json.loads(jwks_file.read_text(encoding="utf-8")),
         "grant_types": ["client_credentials"] if backend else None,
         "purpose": purpose or None,
     }

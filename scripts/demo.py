@@ -114,6 +114,8 @@ smart_server:
       purpose: Shows results, problems and medicines on one page.
       redirect_uris: ["{app}/index.html"]
       launch_uris: ["{app}/launch.html"]
+  launchers:
+    - {{client_id: ehr, client_secret: {PASSWORD}}}
   users:
     - {{username: doctor, name: Dr Dora Demo, password_hash: "{password_hash}", fhir_user: {practitioner}}}
     - {{username: patient, name: Pat Demo, password_hash: "{password_hash}", fhir_user: Patient/{one}}}
