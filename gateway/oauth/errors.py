@@ -32,19 +32,24 @@ class OAuthError(Exception):
     """Speaks in three voices: `code` for the machine, `description` for the app's developer, `detail` for our log.
 
     `description` is ASCII without quotes and backslashes (RFC 6749 5.2). `basic` asks for a 401 that names the Basic
-    scheme, as a failed Basic authentication must have it.
+    scheme, as a failed Basic authentication must have it; `too_many` for a 429, where only waiting helps (RFC 6585 4).
     """
 
-    def __init__(self, code: ErrorCode, description: str, *, detail: str = "", basic: bool = False) -> None:
+    def __init__(
+        self, code: ErrorCode, description: str, *, detail: str = "", basic: bool = False, too_many: bool = False
+    ) -> None:
         super().__init__(code.value)
         self.code = code
         self.description = told(description)
         self.detail = detail
         self.basic = basic
+        self.too_many = too_many
 
     @property
     def status(self) -> int:
         """HTTP status: 401 only where Basic was tried; suites of the field want 400 for all else (ER, edge case 66)."""
+        if self.too_many:
+            return 429
         if self.code in {ErrorCode.SERVER_ERROR, ErrorCode.TEMPORARILY_UNAVAILABLE}:
             return 503
         return 401 if self.basic else 400

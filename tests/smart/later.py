@@ -7,7 +7,7 @@ from tests.smart.house import House
 
 
 class Later:
-    """Puts the clocks of one house forward. Assertions are made by the real clock, so that house is for this alone."""
+    """Puts the clocks of one house forward, which is for such tests alone; the FHIR proxy keeps to the real time."""
 
     def __init__(self, house: House) -> None:
         smart, kept = house.gateway._smart, house.gateway._kept
@@ -19,6 +19,11 @@ class Later:
         clock = lambda: time.monotonic() + self._ahead  # noqa: E731  # one clock for all three
         kept.store._clock = kept.store._values._clock = kept.store._sets._clock = clock
         object.__setattr__(smart._parts, "clock", lambda: time.time() + self._ahead)
+
+    @property
+    def now(self) -> int:
+        """What the house takes for the present, in seconds since the epoch."""
+        return int(time.time() + self._ahead)
 
     def wait(self, seconds: float) -> None:
         """So many seconds go by; what a worker remembers of tokens for some seconds is over, too."""

@@ -70,7 +70,8 @@ class ClientProof:
             return True
         what = f"client:{client.client_id}@{_remote(request)}"
         if not await self._parts.remembered.attempts.allowed(what, _TRIES, _WINDOW):
-            raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "Too many failed requests of this client.")
+            description = "Too many failed requests of this client."
+            raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, description, too_many=True)
         try:
             right = await passwords.matches(secret, client.secret_hash)
         except TokenRefused as error:

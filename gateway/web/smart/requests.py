@@ -19,6 +19,8 @@ MAX_FORM = 128 * 1024
 MAX_FIELDS = 4000
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+# Seconds: a store comes back sooner than the window of failed attempts is over.
+_RETRY_AFTER = {429: "60", 503: "2"}
 
 
 class BodyTooLargeError(Exception):
@@ -76,8 +78,8 @@ def json_answer(value: Mapping[str, Any], *, status: int = 200, headers: Mapping
 def error_answer(error: OAuthError) -> Response:
     """An OAuth error as JSON, with the challenge where Basic was tried (edge case 66)."""
     headers = {"www-authenticate": 'Basic realm="token endpoint", charset="UTF-8"'} if error.basic else {}
-    if error.status == 503:
-        headers["retry-after"] = "2"
+    if error.status in _RETRY_AFTER:
+        headers["retry-after"] = _RETRY_AFTER[error.status]
     body = {"error": error.code.value, "error_description": error.description}
     return json_answer(body, status=error.status, headers=headers)
 
