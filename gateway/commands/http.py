@@ -27,6 +27,8 @@ _SENTENCE = b"The request line and headers are larger than this server accepts.\
 _EXTENSIONS: Any = {WHOLE_ANSWER: {}}
 # What may stand in no header value (uvicorn's own rule, RFC 9110 5.5); each field's line end has two of them.
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
+# A body up to this size is copied behind its head, which costs less than a second call of the kernel.
+_COPIED = 256 * 1024
 
 
 class WholeAnswerCycle(RequestResponseCycle):
@@ -52,7 +54,10 @@ class WholeAnswerCycle(RequestResponseCycle):
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         if status == 304 or self.scope["method"] == "HEAD":
             body = b""
-        self.transport.write(b"".join((head, length, end, body)))
+        if len(body) <= _COPIED:
+            self.transport.write(b"".join((head, length, end, body)))
+        else:
+            self.transport.writelines((b"".join((head, length, end)), body))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
