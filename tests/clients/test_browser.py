@@ -1,5 +1,6 @@
 """The browser's own SMART library, and all our pages, in a real Chromium."""
 
+import os
 from typing import Any
 
 import pytest
@@ -33,3 +34,26 @@ async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
     assert told["loginStraightToTheApp"] == "a code"
     assert told["rememberedConsent"] == "a code"
     assert told["cancelled"] == "access_denied"
+
+
+PAGES = (
+    "login", "login-refused", "patient", "patient-none", "encounter", "consent", "consent-some", "gallery",
+    "gallery-chosen", "grants", "grants-ending", "grants-ended", "signed-out", "consent-of-a-patient", "sign-in", "error",
+)  # fmt: skip
+
+
+async def test_every_page_works_without_scripts_and_fits_a_narrow_screen(
+    house: House, node: Node, chromium: str, ports: Ports
+) -> None:
+    pictures = os.environ.get("SMART_GATEWAY_PICTURES")
+    told = await node.run("browser/pages.mjs", asked(house, ports, chromium, pictures=pictures), seconds=180)
+    assert tuple(told["seen"]) == PAGES
+    assert {name: seen["tooWide"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, 0)
+    assert {name: seen["unnamed"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, 0)
+    assert {name: seen["small"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, [])
+    assert {"patient/Patient.rs", "launch/patient"} <= set(told["granted"].split())
+    assert "patient/*.rs" not in told["granted"]
+    assert told["encounter"].startswith("pat-a-encounter")
+    assert told["error"] == "access_denied"
+    # Chromium notes the error page's status.
+    assert [one for one in told["complaints"] if not one.endswith("status of 400 (Bad Request)")] == []
