@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 import structlog
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +19,7 @@ from gateway.keys.signing import PUBLISHED_AHEAD, SigningKey, SigningKeys, make_
 from gateway.oauth.answers import introspection_answer
 from gateway.oauth.client import Client
 from gateway.settings.clients import ClientEntry
+from gateway.settings.section import CONFLICTS, Conflict
 from gateway.settings.smart_server import LocalUserEntry
 from gateway.storage.registrations import LocalUser
 from gateway.storage.signing_keys import StoredKey, StoredKeys
@@ -188,4 +191,12 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    return [f"{'.'.join(map(str, one['loc'])) or 'the entry'}: {one['msg']}" for one in error.errors()]
+    """Each with the member that it is about; those between members are told one by one."""
+    return [problem for one in error.errors() for problem in _told(one)]
+
+
+def _told(error: ErrorDetails) -> Iterator[str]:
+    conflicts: Iterable[Conflict] = error.get("ctx", {}).get(CONFLICTS, ())
+    pairs = [((*error["loc"], *one.path), one.sentence) for one in conflicts] or [(error["loc"], error["msg"])]
+    for place, sentence in pairs:
+        yield f"{'.'.join(map(str, place)) or 'the entry'}: {sentence}"
