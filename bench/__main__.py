@@ -24,6 +24,8 @@ from bench.ratios import MemoryRow, Round, Row, row
 from bench.results import document, table, write
 from bench.scenarios import MEMORY, NAMES, Scenario, chosen
 from bench.servers import ROOT, Place, Server, Upstream, free_port
+from bench.token_endpoint import NAMES as TOKEN_ROWS
+from bench.token_endpoint import measure_token_endpoint
 from bench.tokens import Issuer
 from bench.wrk import BadRun
 
@@ -80,6 +82,11 @@ def measure(scenario: Scenario, place: Place, cores: Cores, upstream: Server, ef
         return _rounds(scenario, bench, ours, peer, effort)
 
 
+def _token_row(name: str, place: Place, cores: Cores, effort: Effort, quick: bool) -> Row:
+    requests = 400 if quick else 1500
+    return measure_token_endpoint(name, place, cores, rounds=effort.rounds, requests=requests, quiet=effort.quiet)
+
+
 def _rounds(scenario: Scenario, bench: Bench, ours: Side, peer: Side, effort: Effort) -> Row:
     rounds: list[Round] = []
     clean = 0
@@ -119,8 +126,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--profile", metavar="NAME", help="no table, but where the gateway spends its time in this row")
     arguments = parser.parse_args()
     for name in [*arguments.only, *([arguments.profile] if arguments.profile else [])]:
-        if name.partition(":")[0] not in NAMES:
-            parser.error(f"there is no row named {name}; there are {', '.join(NAMES)}")
+        if name.partition(":")[0] not in NAMES + TOKEN_ROWS:
+            parser.error(f"there is no row named {name}; there are {', '.join(NAMES + TOKEN_ROWS)}")
     return arguments
 
 
@@ -168,6 +175,14 @@ def _measure_all(arguments: argparse.Namespace, place: Place, cores: Cores, upst
         except (NotHere, WrongAnswer, BadRun) as error:
             failed += 1
             say(f"  not measured: {error}")
+    for name in TOKEN_ROWS:
+        if not arguments.calibrate and (not arguments.only or name in arguments.only):
+            say(f"{name} beside its signature and store round trips")
+            try:
+                rows.append(_token_row(name, place, cores, effort, arguments.quick))
+            except (NotHere, OSError) as error:
+                failed += 1
+                say(f"  not measured: {error}")
     if not arguments.calibrate and (not arguments.only or set(arguments.only) & set(MEMORY)):
         say("memory")
         try:
