@@ -7,7 +7,7 @@ python -m scripts.spec --open     only the lines that have neither
 import argparse
 import sys
 
-from tests.spec.manifest import Requirement, requirements, tests_by_requirement
+from tests.spec.manifest import Requirement, kept_by, requirements
 
 _SHOWN = 2
 
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--open", action="store_true", help="only the lines that nothing answers")
     only_open = parser.parse_args().open
-    lines, tests = requirements(), tests_by_requirement()
+    lines, tests = requirements(), kept_by()
     for line in lines:
         kept = tests.get(line.id, [])
         if not only_open or state(line, kept) == "open":

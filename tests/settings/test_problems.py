@@ -296,17 +296,20 @@ def test_the_least_configuration_is_valid(tmp_path: Path) -> None:
     assert problems(tmp_path, LEAST) == []
 
 
+@pytest.mark.requirement("C-11", "C-12", "D-5", "D-7", "D-11")
 @pytest.mark.parametrize(("text", "told"), ADDED.values(), ids=ADDED)
 def test_an_addition_is_refused_with_its_line_and_a_sentence(tmp_path: Path, text: str, told: str) -> None:
     assert problems(tmp_path, f"{LEAST}{text}\n") == [_told(told)]
 
 
+@pytest.mark.requirement("G-1")
 @pytest.mark.parametrize(("old", "new", "told"), REPLACED.values(), ids=REPLACED)
 def test_a_change_is_refused_with_its_line_and_a_sentence(tmp_path: Path, old: str, new: str, told: str) -> None:
     assert LEAST.count(old) == 1
     assert problems(tmp_path, LEAST.replace(old, new)) == [_told(told)]
 
 
+@pytest.mark.requirement("D-12", "D-13", "D-14", "CA-1")
 def test_asymmetric_clients_need_three_members(tmp_path: Path) -> None:
     text = "authorization_server: {token_endpoint: https://a/t, capabilities: [client-confidential-asymmetric]}\n"
     because = "because of the capability client-confidential-asymmetric"
@@ -318,6 +321,7 @@ def test_asymmetric_clients_need_three_members(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.requirement("D-5", "D-6")
 def test_single_sign_on_needs_an_issuer_and_its_keys(tmp_path: Path) -> None:
     text = "authorization_server: {token_endpoint: https://a/t, capabilities: [sso-openid-connect]}\n"
     assert problems(tmp_path, LEAST + text) == [

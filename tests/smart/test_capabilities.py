@@ -268,7 +268,16 @@ async def id_token(house: House, answer: dict[str, Any]) -> dict[str, Any]:
     return dict(jwt.decode(answer["id_token"], keys, algorithms=["RS256"]).claims)
 
 
-@pytest.mark.requirement("SC-37", "SC-38", "SC-39", "SC-41", "SC-43", "LC-18")
+@pytest.mark.requirement("E-7", "S-4")
+async def test_a_patient_is_asked_for_though_no_launch_scope_names_one(house: House) -> None:
+    app, person = house.app(), house.person()
+    page = await person.sign_in(await person.go(app.authorization_url("patient/Patient.r")))
+    page = await person.agree(await person.choose(page, "pat-b"))
+    answer = (await app.exchange(page.parameters["code"])).json()
+    assert (answer["patient"], answer["scope"]) == ("pat-b", "launch/patient patient/Patient.r")
+
+
+@pytest.mark.requirement("SC-37", "SC-38", "SC-39", "SC-41", "SC-43", "LC-16", "LC-18")
 async def test_a_role_that_means_nothing_here_still_brings_the_context_there_is(house: House) -> None:
     """All context of the launch is told, whatever was asked for by type and role (docs/smart.md "Launch roles")."""
     study = {"reference": "ImagingStudy/9"}
@@ -277,6 +286,7 @@ async def test_a_role_that_means_nothing_here_still_brings_the_context_there_is(
     assert answer["fhirContext"] == [study]
     assert set(answer["scope"].split()) == set(scope.split())
     assert "refresh_token" in answer
+    assert await status(house, "/ImagingStudy/9", answer) == 403
     unasked = await launched(house, "launch patient/Patient.r", patient="pat-a", fhirContext=[study], intent="review")
     assert (unasked["fhirContext"], unasked["intent"]) == ([study], "review")
 

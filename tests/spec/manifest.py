@@ -111,7 +111,7 @@ def is_known(name: str, known: set[str]) -> bool:
     return other is not None and int(other[2]) <= _OTHER_SECTIONS.get(other[1], 0)
 
 
-def tests_by_requirement() -> dict[str, list[str]]:
+def kept_by() -> dict[str, list[str]]:
     """The tests that carry each id, without repeats."""
     found: dict[str, list[str]] = {}
     for mark in marks():

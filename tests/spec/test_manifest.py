@@ -10,14 +10,14 @@ from tests.spec.manifest import (
     Requirement,
     has_anchor,
     is_known,
+    kept_by,
     marks,
     marks_of,
     requirements,
-    tests_by_requirement,
 )
 
 LINES = requirements()
-TESTS = tests_by_requirement()
+TESTS = kept_by()
 
 
 def test_every_line_has_its_own_id_a_level_a_source_and_words() -> None:
