@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.servers import valkey
 from tests.servers.valkey import Stored
-from tests.smart.app import App
+from tests.smart.app import JWT_BEARER, App
 from tests.smart.house import CALLBACK, House
 from tests.smart.workers import at, workers
 
@@ -72,8 +72,12 @@ class Ask:
                 return await app.exchange(self.value)
             case "refresh":
                 return await app.refresh(self.value)
-        form: dict[str, str | None] = {"grant_type": "client_credentials", "scope": "system/Patient.rs", "client_assertion": self.value,
-                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}  # fmt: skip
+        form: dict[str, str | None] = {
+            "grant_type": "client_credentials",
+            "scope": "system/Patient.rs",
+            "client_assertion": self.value,
+            "client_assertion_type": JWT_BEARER,
+        }
         return await app.post("/token", form)
 
 
