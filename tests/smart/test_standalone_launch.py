@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.r"
 
 
+@pytest.mark.requirement("S-1", "S-3", "T-7", "T-9", "LC-2")
 @pytest.mark.parametrize("client_id", ["public-app", "https://symmetric.example", "asymmetric-app"])
 async def test_an_app_of_each_kind_gets_what_was_agreed_to(house: House, client_id: str) -> None:
     app = house.app(client_id)
@@ -30,6 +31,7 @@ async def test_an_app_of_each_kind_gets_what_was_agreed_to(house: House, client_
     assert subjects == {"Patient/pat-a"}
 
 
+@pytest.mark.requirement("ID-1", "ID-2", "ID-3", "ID-4", "ID-6", "ID-7", "ID-10", "ID-11")
 async def test_the_id_token_holds_and_names_the_user(house: House) -> None:
     app = house.app()
     answer = await house.tokens(app, SCOPE, nonce="n-0S6_WzA2Mj")
@@ -47,6 +49,7 @@ async def test_the_id_token_holds_and_names_the_user(house: House) -> None:
     assert read.status_code == 200
 
 
+@pytest.mark.requirement("S-5", "SC-43")
 async def test_a_patient_needs_no_picker_and_sees_only_own_records(house: House) -> None:
     app, person = house.app(), house.person()
     page = await person.go(app.authorization_url("launch/patient patient/*.rs"))
@@ -57,6 +60,7 @@ async def test_a_patient_needs_no_picker_and_sees_only_own_records(house: House)
     assert "refresh_token" not in answer
 
 
+@pytest.mark.requirement("G-2")
 async def test_a_user_without_a_record_of_their_own_can_grant_no_records(house: House) -> None:
     app, person = house.app(), house.person()
     page = await person.sign_in(await person.go(app.authorization_url("patient/*.rs")), "clerk")
