@@ -55,7 +55,7 @@ def test_a_good_scope_parses_and_is_written_again_as_it_stood(text: str) -> None
     assert unparse_scope(parse_scope(text)) == text
 
 
-@pytest.mark.requirement("SC-2", "SC-6", "SC-11", "SC-40", "edge-84", "edge-87")
+@pytest.mark.requirement("SC-2", "SC-6", "SC-11", "SC-40", "edge-84", "edge-87", "SC-24", "edge-95")
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_a_bad_scope_grants_nothing_and_says_where_it_went_wrong(text: str) -> None:
     with pytest.raises(ScopeError) as caught:
