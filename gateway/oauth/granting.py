@@ -122,6 +122,14 @@ def backend_scopes(requested: Iterable[Scope], client: Client) -> tuple[Scope, .
     return (*[one for one in asked if isinstance(one, ExtensionScope) and one in allowed], *kept)
 
 
+def can_be_remembered(client: Client, redirect_uri: str) -> bool:
+    """Whether a user's answer may stand for the next time: any app on a device can say that it is this one.
+
+    Source: RFC 8252 8.6.
+    """
+    return client.confidential or redirect_uri.startswith("https://")
+
+
 def needs_patient(scopes: Iterable[Scope]) -> bool:
     """Whether a patient must be in context before this can be granted (E-6, S-3)."""
     return any(

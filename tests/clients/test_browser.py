@@ -38,7 +38,8 @@ async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
 
 PAGES = (
     "login", "login-refused", "patient", "patient-none", "encounter", "consent", "consent-some", "gallery",
-    "gallery-chosen", "grants", "grants-ending", "grants-ended", "signed-out", "consent-of-a-patient", "sign-in", "error",
+    "gallery-chosen", "grants", "grants-ending", "grants-ended", "signed-out", "consent-of-a-patient", "sign-in",
+    "error",
 )  # fmt: skip
 
 
@@ -50,7 +51,10 @@ async def test_every_page_works_without_scripts_and_fits_a_narrow_screen(
     assert tuple(told["seen"]) == PAGES
     assert {name: seen["tooWide"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, 0)
     assert {name: seen["unnamed"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, 0)
-    assert {name: seen["small"] for name, seen in told["seen"].items()} == dict.fromkeys(PAGES, [])
+    assert {name: seen["small"] for name, seen in told["seen"].items()} == {name: [] for name in PAGES}
+    # An app on this device is not remembered: another one could say that it is this one (RFC 8252 8.6).
+    assert not any(seen["remembers"] for seen in told["seen"].values())
+    assert told["seen"]["consent-of-a-patient"]["heading"] == "Share your records with Vital Signs in a Browser?"
     assert {"patient/Patient.rs", "launch/patient"} <= set(told["granted"].split())
     assert "patient/*.rs" not in told["granted"]
     assert told["encounter"].startswith("pat-a-encounter")

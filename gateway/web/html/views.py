@@ -111,6 +111,7 @@ class ConsentView:
 
     `clinician` says in whose words the page speaks. `patient_name` is empty when no patient is chosen.
     `stays_until` is empty, or a sentence that says how long access lasts without the person.
+    `own`: the record is the person's own, whatever name it bears. `rememberable`: the answers can be remembered.
     """
 
     action: str
@@ -126,6 +127,8 @@ class ConsentView:
     stays_until: str
     problem: str = ""
     remember: bool = False
+    own: bool = False
+    rememberable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from gateway.oauth.errors import ErrorCode, PageError, RedirectError
 from gateway.oauth.granting import (
     OFFLINE,
     ONLINE,
+    can_be_remembered,
     grantable,
     needs_encounter,
     needs_patient,
@@ -208,7 +209,7 @@ class Authorize:
         if not _means_anything(chosen):
             raise transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
         response = await self._finish(ready, chosen)
-        if remember:
+        if remember and can_be_remembered(ready.client, transaction.request.redirect_uri):
             user, patient = ready.user.subject, ready.transaction.context.patient
             scope = unparse(one for one in chosen if one != OFFLINE)
             await self._parts.remembered.consents.put(user, ready.client.client_id, patient, scope)
@@ -323,8 +324,7 @@ class Authorize:
             return False
         if client.skip_consent:
             return True
-        if not client.confidential and not asked.redirect_uri.startswith("https://"):
-            # Any app on a device can say that it is this one (RFC 8252 8.6).
+        if not can_be_remembered(client, asked.redirect_uri):
             return False
         patient = ready.transaction.context.patient
         known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)

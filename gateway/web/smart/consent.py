@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gateway.oauth.client import Client
-from gateway.oauth.granting import OFFLINE, agreed
+from gateway.oauth.granting import OFFLINE, agreed, can_be_remembered
 from gateway.scopes.algebra import intersect
 from gateway.scopes.model import (
     ANY_TYPE,
@@ -94,6 +94,8 @@ def consent_view(
         clinician=user.patient is None,
         stays_until=sentence(OFFLINE) if OFFLINE in offered else "",
         problem=problem,
+        own=user.patient is not None and user.patient == transaction.context.patient,
+        rememberable=can_be_remembered(client, transaction.request.redirect_uri),
     )
 
 

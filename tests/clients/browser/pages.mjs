@@ -22,7 +22,8 @@ await stage(async (browser, complaints) => {
     }
     await size(NARROWEST);
     seen[name] = await page.evaluate(() => ({
-      title: document.title,
+      heading: document.querySelector('h1').textContent,
+      remembers: document.querySelector('#remember') !== null,
       tooWide: Math.max(document.documentElement.scrollWidth - document.documentElement.clientWidth, 0),
       unnamed: [...document.querySelectorAll('input:not([type=hidden]), button')]
         .filter((one) => !(one.labels?.length || one.textContent.trim())).length,

@@ -1,5 +1,7 @@
 """What each page posts back, and what it offers beforehand."""
 
+from dataclasses import replace
+
 from gateway.web.html.render import render
 from gateway.web.html.views import (
     AppCard,
@@ -130,9 +132,15 @@ def test_consent_is_remembered_only_when_ticked() -> None:
     assert checked(page_of(consent(remember=True)), "remember") == ["yes"]
 
 
+def test_nobody_is_offered_a_memory_that_is_not_kept() -> None:
+    assert values(page_of(replace(consent(), rememberable=False)), "remember") == []
+
+
 def test_consent_speaks_to_the_one_who_reads_it() -> None:
     assert page_of(consent()).one("h1").text == "Share your records with Heartline?"
     assert page_of(consent(patient="Jo")).one("h1").text == "Share the records of Jo with Heartline?"
+    own = replace(consent(patient="Amelia Vale"), own=True)
+    assert page_of(own).one("h1").text == "Share your records with Heartline?"
     assert page_of(consent(clinician=True)).one("h1").text == "Let Heartline work with the record of Amelia?"
     assert page_of(consent(clinician=True, patient="")).one("h1").text == "Let Heartline work in your name?"
 
