@@ -15,6 +15,13 @@ _EXPOSED = (
 )
 
 ANY_ORIGIN: tuple[Header, ...] = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED))
+# The answer to OPTIONS for what everybody may read: a page that sends a header of its own asks first (CO-1, CO-4).
+PUBLIC_PREFLIGHT: tuple[Header, ...] = (
+    *ANY_ORIGIN,
+    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", _REQUEST_HEADERS),
+    (b"access-control-max-age", b"600"),
+)
 
 
 def registered_headers(origin: str | None, origins: Container[str]) -> tuple[tuple[str, str], ...]:

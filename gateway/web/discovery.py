@@ -8,7 +8,7 @@ import orjson
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Answer, Receive, Scope, send_answer
 from gateway.web.answer import Send as AsgiSend
-from gateway.web.cors import ANY_ORIGIN
+from gateway.web.cors import ANY_ORIGIN, PUBLIC_PREFLIGHT
 
 # The legacy extension's names for what the well-known document lists (checklist D-26).
 _OAUTH_URIS = {
@@ -43,7 +43,7 @@ class SmartConfiguration:
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"max-age=300"), *ANY_ORIGIN]
         if method not in {"GET", "HEAD"}:
             status = 204 if method == "OPTIONS" else 405
-            allow = [(b"allow", b"GET, HEAD, OPTIONS"), (b"access-control-allow-methods", b"GET, HEAD, OPTIONS")]
-            await send_answer(send, Answer(status, Reason.PERMITTED, b"", [*allow, *ANY_ORIGIN]), head=False)
+            allow = [(b"allow", b"GET, HEAD, OPTIONS"), *PUBLIC_PREFLIGHT]
+            await send_answer(send, Answer(status, Reason.PERMITTED, b"", allow), head=False)
             return
         await send_answer(send, Answer(200, Reason.PERMITTED, self._body, headers), head=method == "HEAD")

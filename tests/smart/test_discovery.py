@@ -37,6 +37,24 @@ async def test_the_document_is_json_for_everyone(house: House, accept: str | Non
     assert (await house.http.get(f"{house.root}{WELL_KNOWN}")).status_code == 404
 
 
+@pytest.mark.requirement("CO-1", "CO-4", "edge-149")
+@pytest.mark.parametrize(
+    "path", ["fhir" + WELL_KNOWN, "fhir/metadata", "auth/.well-known/openid-configuration", "auth/jwks"]
+)
+async def test_a_page_that_asks_first_whether_it_may_read_discovery_may(house: House, path: str) -> None:
+    """Whatever headers its library adds, and without a token."""
+    asked = {"access-control-request-method": "GET", "access-control-request-headers": "authorization,content-type"}
+    url, origin = f"{house.root}/{path}", {"origin": "https://anywhere.example"}
+    answer = await house.http.request("OPTIONS", url, headers={**origin, **asked})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
+    assert "GET" in answer.headers["access-control-allow-methods"].split(", ")
+    allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"authorization", "content-type"} <= set(allowed)
+    assert "access-control-allow-credentials" not in answer.headers
+    read = await house.http.get(url, headers=origin)
+    assert (read.status_code, read.headers["access-control-allow-origin"]) == (200, "*")
+
+
 @pytest.mark.requirement("D-3", "edge-5", "G-8")
 async def test_every_address_is_absolute_and_below_the_issuer(house: House) -> None:
     spoofed = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}

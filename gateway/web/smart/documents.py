@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.oauth.assertion import ALGORITHMS
+from gateway.web.cors import PUBLIC_PREFLIGHT
 from gateway.web.smart.parts import SmartParts
 
 _ANY_ORIGIN = {"access-control-allow-origin": "*"}
@@ -70,13 +71,17 @@ class Documents:
         self._parts = parts
         self._openid = openid_configuration(parts.issuer, registration=parts.registration)
 
-    async def openid(self, _: Request) -> Response:
+    async def openid(self, request: Request) -> Response:
         """`/.well-known/openid-configuration` below the issuer."""
-        return self._json(self._openid)
+        return self._json(request, self._openid)
 
-    async def jwks(self, _: Request) -> Response:
+    async def jwks(self, request: Request) -> Response:
         """The keys that id_tokens are checked with."""
-        return self._json(self._parts.ring.keys.published())
+        return self._json(request, self._parts.ring.keys.published())
 
-    def _json(self, value: dict[str, Any]) -> Response:
+    def _json(self, request: Request, value: dict[str, Any]) -> Response:
+        if request.method == "OPTIONS":
+            response = Response(status_code=204)
+            response.raw_headers += PUBLIC_PREFLIGHT
+            return response
         return JSONResponse(value, headers={**_ANY_ORIGIN, "cache-control": "public, max-age=300"})

@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 # How soon every worker knows of clients and keys that another one added, in seconds.
 _REFRESH = 5.0
+_TO_READ = ["GET", "OPTIONS"]
 _FOR_MACHINES = frozenset({"/token", "/introspect", "/revoke", "/register", "/launch"})
 
 
@@ -54,8 +55,8 @@ class SmartServer:
         self._aidbox = AidboxDoor(parts, launching)
         step = "/authorize/{transaction}"
         self._routes: list[BaseRoute] = [
-            Route("/.well-known/openid-configuration", documents.openid, methods=["GET"]),
-            Route("/jwks", documents.jwks, methods=["GET"]),
+            Route("/.well-known/openid-configuration", documents.openid, methods=_TO_READ),
+            Route("/jwks", documents.jwks, methods=_TO_READ),
             Route("/authorize", authorize.begin, methods=["GET", "POST"]),
             Route(step, authorize.show, methods=["GET"]),
             Route(f"{step}/login", people.login, methods=["POST"]),
