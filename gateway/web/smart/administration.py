@@ -168,9 +168,9 @@ class Administration:
             raise EntryError(409, "The signing key is in a file of the configuration, so that it is rotated there.")
         now = self._parts.clock()
         following = StoredKey(make_key(), now + PUBLISHED_AHEAD)
-        keys = await self._parts.remembered.signing_keys.rotate(
-            following, forget_before=now - self._parts.spans.access_token
-        )
+        lives = [one.access_lifetime or 0 for one in await self._parts.clients.all()]
+        longest = max(self._parts.spans.access_token, *lives, 0)
+        keys = await self._parts.remembered.signing_keys.rotate(following, forget_before=now - longest)
         self._parts.ring.keys = signing_keys(keys)
         return json_answer({"keys": [read_key(one.jwk).kid for one in keys.keys], "signs_from": following.signs_from})
 
