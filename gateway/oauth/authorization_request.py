@@ -8,7 +8,7 @@ from gateway.oauth.audience import is_our_base
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
 from gateway.oauth.parameters import Parameters
-from gateway.scopes.model import Context, LaunchScope, ResourceScope, Scope
+from gateway.scopes.model import LaunchScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.scopes.unparse import unparse
 
@@ -168,7 +168,7 @@ class _Reading:
             self._refuse(ErrorCode.INVALID_SCOPE, f"More than {MAX_SCOPES} scopes.")
         if not parsed.scopes:
             self._refuse(ErrorCode.INVALID_SCOPE, "None of the scopes is known here.")
-        return with_patient_context(parsed.scopes)
+        return parsed.scopes
 
     def _prompt(self) -> frozenset[str]:
         prompt = frozenset((self._parameters.get("prompt") or "").split(" ")) - {""}
@@ -183,11 +183,3 @@ class _Reading:
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             self._refuse(ErrorCode.INVALID_REQUEST, "The parameter max_age is no number of seconds.")
         return int(text)
-
-
-def with_patient_context(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    """With `launch/patient` where `patient/` scopes need a patient and no launch brings one (S-4, edge case 33)."""
-    needs = any(isinstance(one, ResourceScope) and one.context is Context.PATIENT for one in scopes)
-    if not needs or any(isinstance(one, LaunchScope) and one.resource_type in {None, "patient"} for one in scopes):
-        return scopes
-    return (*scopes, LaunchScope("patient"))

@@ -1,6 +1,6 @@
 """What is granted: requested, and allowed to the client, and allowed to the user, and agreed to (checklist 3.2, SC-33).
 
-Nothing here ever adds to what was requested.
+Nothing here ever adds to what was requested, but for the `launch/patient` that patient/ scopes imply.
 """
 
 from collections.abc import Iterable
@@ -87,7 +87,7 @@ def agreed(offered: Iterable[Scope], chosen: Iterable[Scope]) -> tuple[Scope, ..
 
 def settled(scopes: Iterable[Scope], client: Client, user: User, context: LaunchContext) -> tuple[Scope, ...]:
     """The scopes that mean something in the end, each of which is therefore kept (checklist 3.2, last sentence)."""
-    given = normalise(scopes)
+    given = _with_patient_context(normalise(scopes))
     identity = OPENID in given
 
     def means_something(scope: Scope) -> bool:
@@ -108,6 +108,14 @@ def settled(scopes: Iterable[Scope], client: Client, user: User, context: Launch
     kept = tuple(one for one in given if means_something(one))
     # Offline access lasts longer than online access, so that the two together say no more than the first (RF-2).
     return tuple(one for one in kept if one != ONLINE or OFFLINE not in kept)
+
+
+def _with_patient_context(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """With `launch/patient` where `patient/` scopes imply it and no launch brings a patient (S-4, edge case 33)."""
+    implied = any(isinstance(one, ResourceScope) and one.context is Context.PATIENT for one in scopes)
+    if not implied or any(isinstance(one, LaunchScope) and one.resource_type in {None, "patient"} for one in scopes):
+        return scopes
+    return (*scopes, LaunchScope("patient"))
 
 
 def backend_scopes(requested: Iterable[Scope], client: Client) -> tuple[Scope, ...]:
