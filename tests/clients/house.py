@@ -39,6 +39,7 @@ def with_clients(settings: dict[str, Any], ports: Ports) -> None:
     page = {"redirect_uris": pages, "launch_uris": [f"{ports.page_origin}/launch.html"]}
     settings["smart_server"]["clients"] += [
         {"client_id": "js-public", "name": "An App on a Server", **app},
+        {"client_id": "js-short", "name": "An App for Moments", **app, "access_token_seconds": 5},
         {"client_id": "js-symmetric", "name": "An App with a Secret", **app,
          "type": "confidential-symmetric", "client_secret": SECRET},
         {"client_id": "js-asymmetric", "name": "An App with a Key", **app,

