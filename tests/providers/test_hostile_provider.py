@@ -324,6 +324,7 @@ FRESHNESS: dict[str, tuple[dict[str, str], dict[str, Any], bool]] = {
     "a new login, and it was one": ({"prompt": "login"}, {}, True),
     "a new login, and it was an old one": ({"prompt": "login"}, OLD, False),
     "a new login, and nobody says when it was": ({"prompt": "login"}, {"auth_time": None}, False),
+    "a login of this moment, and it was an old one": ({"max_age": "0"}, OLD, False),
     "a login of a minute, and it was an old one": ({"max_age": "60"}, OLD, False),
     "a login of a minute, and nobody says when": ({"max_age": "60"}, {"auth_time": None}, False),
     "a login of a minute, of a time that is none": ({"max_age": "60"}, {"auth_time": "now"}, False),

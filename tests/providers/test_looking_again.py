@@ -166,9 +166,9 @@ async def test_the_secret_is_told(
 WISHES = {
     "nothing": (Wishes(), {}),
     "a name": (Wishes(hint="dora@example.org"), {"login_hint": "dora@example.org"}),
-    "a new login": (Wishes(anew=True), {"prompt": "login", "max_age": "0"}),
+    "a new login": (Wishes(anew=True), {"prompt": "login"}),
     "a recent login": (Wishes(max_age=60), {"max_age": "60"}),
-    "both": (Wishes(anew=True, max_age=60), {"prompt": "login", "max_age": "0"}),
+    "both": (Wishes(anew=True, max_age=60), {"prompt": "login", "max_age": "60"}),
 }
 
 

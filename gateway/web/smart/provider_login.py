@@ -130,7 +130,7 @@ class ProviderLogin:
 
 
 def _wishes(asked: AuthorizationRequest) -> Wishes:
-    anew = bool({"login", "select_account"} & asked.prompt)
+    anew = bool({"login", "select_account"} & asked.prompt) or asked.max_age == 0
     return Wishes(hint=asked.login_hint, anew=anew, max_age=asked.max_age)
 
 

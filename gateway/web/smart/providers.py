@@ -47,12 +47,14 @@ class Wishes:
     max_age: int | None = None
 
     def parameters(self) -> dict[str, str]:
-        """The same for the provider. With `max_age` it has to say when the login was (OpenID Connect Core 3.1.2.1)."""
-        oldest = 0 if self.anew else self.max_age
+        """The same for the provider, in the words of OpenID Connect Core 3.1.2.1.
+
+        A `max_age` of 0, which should mean the same as `prompt=login`, sends people round in circles at canaille.
+        """
         return {
             **({"login_hint": self.hint} if self.hint else {}),
             **({"prompt": "login"} if self.anew else {}),
-            **({"max_age": str(oldest)} if oldest is not None else {}),
+            **({"max_age": str(self.max_age)} if self.max_age else {}),
         }
 
     def since(self, started_at: float) -> float | None:
@@ -205,7 +207,8 @@ class SignInProvider:
         except Exception as error:
             raise SignInError(SignInReason.UNAVAILABLE, f"the provider does not answer: {error}") from error
         if document.status in {400, 401} and isinstance(answer, dict):
-            raise SignInError(SignInReason.REFUSED, f"the provider answered {answer.get('error')!r}"[:100])
+            story = f"{answer.get('error')!r}: {answer.get('error_description')!r}"
+            raise SignInError(SignInReason.REFUSED, f"the provider answered {story}")
         if document.status != 200 or not isinstance(answer, dict):
             raise SignInError(SignInReason.UNAVAILABLE, f"the provider answered with status {document.status}")
         return answer

@@ -1,0 +1,128 @@
+"""Two real OpenID providers as processes, and how a browser gets through their pages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.providers.visiting import CLIENT_ID, CLIENT_SECRET
+from tests.servers.process import CACHE, Server, free_port, install_once, launch, leashed, need, say
+from tests.smart.person import Page, Person
+
+HERE = Path(__file__).parent
+PASSWORD = "correct horse"
+_NODE_FILES = ("package.json", "package-lock.json", ".npmrc", "server.mjs")
+_PLAIN_ID, _PLAIN_SECRET = "smart-gateway", "a-secret-of-letters.and_hyphens~1"
+# canaille gives one user two equal tokens within one second, and then fails: each test has a user of its own.
+_PEOPLE = {
+    "doctor": ("Dr Dora Demo", "Practitioner/practitioner-1"),
+    "patient": ("Pat A", "Patient/pat-a"),
+    "clerk": ("Carl Clerk", None),
+    "newcomer": ("Nina New", None),
+    "nurse": ("Nora Nurse", "Practitioner/practitioner-1"),
+    "porter": ("Paul Porter", None),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One provider: how it starts with a redirect URI, what is set for it here, and what its consent page wants."""
+
+    name: str
+    start: Callable[[str], Server]
+    settings: dict[str, Any] = field(default_factory=dict)
+    accept: dict[str, str] = field(default_factory=dict)
+    decline: dict[str, str] | None = None
+    knows_passwords: bool = True
+    fills_in_hints: bool = True
+
+
+def start_oidc_provider(redirect_uri: str) -> Server:
+    """`oidc-provider` with its own pages. Raises `NotAvailable` without Node and npm."""
+    need("node")
+    stamp = "\n".join((HERE / name).read_text() for name in _NODE_FILES)
+    folder = install_once(CACHE / "oidc-provider", stamp, _install_oidc_provider)
+    port = free_port()
+    command = ["node", str(folder / "server.mjs"), str(port), CLIENT_ID, CLIENT_SECRET, redirect_uri]
+    return _launched("oidc-provider", command, port)
+
+
+def _install_oidc_provider(folder: Path) -> None:
+    need("npm")
+    say("Installing oidc-provider from npm (once) ...")
+    for name in _NODE_FILES:
+        shutil.copy(HERE / name, folder)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def start_canaille(redirect_uri: str) -> Server:
+    """`canaille`, in an environment of its own that is made again when its lock has changed."""
+    folder = install_once(CACHE / "canaille", (HERE / "canaille.txt").read_text(), _install_canaille)
+    users = [
+        {"user_name": user, "formatted_name": name, "family_name": name, "emails": [f"{user}@example.org"],
+         "password": PASSWORD, **({"employee_number": own} if own else {})}
+        for user, (name, own) in _PEOPLE.items()
+    ]  # fmt: skip
+    port = free_port()
+    python, program = str(folder / "bin/python"), str(HERE / "canaille_server.py")
+    files = Path(tempfile.mkdtemp(prefix="canaille-"))
+    arguments = [str(port), _PLAIN_ID, _PLAIN_SECRET, redirect_uri, json.dumps(users), str(files / "database")]
+    return _launched("canaille", leashed([python, program, *arguments]), port, files)
+
+
+def _install_canaille(folder: Path) -> None:
+    say("Installing canaille into .cache (once, half a minute) ...")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    subprocess.run([*pip, "-r", str(HERE / "canaille.txt")], check=True)
+
+
+def _launched(name: str, command: list[str], port: int, folder: Path | None = None) -> Server:
+    ready = "/.well-known/openid-configuration"
+    return launch(name, command, f"http://127.0.0.1:{port}", ready_path=ready, folder=folder)
+
+
+KINDS = (
+    Kind("oidc-provider", start_oidc_provider, knows_passwords=False),
+    Kind(
+        "canaille",
+        start_canaille,
+        # Its authentication by HTTP Basic does not decode: only a secret without signs can be told to it.
+        {"client_secret": _PLAIN_SECRET, "client_id": _PLAIN_ID, "fhir_user_claim": "website"},
+        {"answer": "accept"},
+        {"answer": "deny"},
+        fills_in_hints=False,
+    ),
+)
+
+
+async def through(
+    browser: Person, url: str, kind: Kind, username: str, *, password: str = PASSWORD, consent: bool = True
+) -> tuple[list[Page], Page]:
+    """Fill in what the provider asks for, until it lets the browser go: its pages, and where the browser left for.
+
+    The same page twice ends it there: the provider wants something else.
+    """
+    pages: list[Page] = []
+    page = await browser.go(url)
+    while page.left_for is None and len(pages) < 8:
+        pages.append(page)
+        names = {name for name, _ in page.form().fields}
+        told = {name: value for name, value in (("login", username), ("password", password)) if name in names}
+        if told:
+            page = await browser.send(page, **told)
+        elif consent:
+            page = await browser.send(page, **kind.accept)
+        elif kind.decline is not None:
+            page = await browser.send(page, **kind.decline)
+        else:
+            page = await browser.go(f"{page.url}/abort")
+    return pages, page
