@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from gateway.settings.model import Settings
 from tests.gateway.running import running_gateway
+from tests.servers.process import free_port
 from tests.smart.house import BACKEND_KEY, LAUNCHER_SECRET, SECRET, House, jwks, smart_house
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -208,6 +210,26 @@ async def test_for_backend_services_alone_nothing_else_is_promised(fhir_server: 
     assert {name: document[name] for name in BACKEND_ONLY} == BACKEND_ONLY
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert not {"authorization_endpoint", "issuer", "jwks_uri"} & set(document)
+
+
+@pytest.mark.requirement("D-1", "D-3", "D-23")
+async def test_the_issuer_may_be_the_host_itself(fhir_server: str) -> None:
+    """Its addresses then stand beside the FHIR base, the health checks and the doors, and hide none of them."""
+    port = free_port()
+    issuer = f"http://127.0.0.1:{port}"
+    async with smart_house(
+        fhir_server, change=lambda settings: settings["smart_server"].update(issuer=issuer), port=port
+    ) as running:
+        house = replace(running, issuer=issuer)
+        document = await published(house)
+        assert (document["issuer"], document["token_endpoint"]) == (issuer, f"{issuer}/token")
+        assert (await house.http.get(f"{issuer}/.well-known/openid-configuration")).json()["issuer"] == issuer
+        answer = await house.tokens(house.app(), "patient/Patient.r")
+        assert (await house.app().read("/Patient/pat-a", answer["access_token"])).status_code == 200
+        assert (await house.http.get(f"{issuer}/healthz")).status_code == 200
+        assert (await house.http.post(f"{issuer}/rpc", json={})).status_code != 404
+        door = f"{house.base}/ClientApplication/public-app/$smart-launch?patient=pat-a"
+        assert (await house.http.get(door, auth=("ehr", LAUNCHER_SECRET))).status_code == 302
 
 
 IN_THE_CLEAR = {

@@ -84,14 +84,17 @@ class SmartServer:
             self._routes.append(Route("/register", Registration(parts, administration).answer, methods=["POST"]))
 
     def routes(self, issuer_path: str, base_path: str) -> list[BaseRoute]:
-        """The routes of the whole server; Medplum's door lies below the FHIR base, Aidbox's at the root."""
+        """The routes of the whole server; Medplum's door lies below the FHIR base, Aidbox's at the root.
+
+        The issuer comes last: where it is the host itself, its mount takes every path that is left.
+        """
         return [
-            # A redirect that adds a slash would be a 307, which sends a form once more (edge case 22).
-            Mount(issuer_path, Router(self._routes, redirect_slashes=False)),
             Route(f"{base_path}/ClientApplication/{{client_id}}/$smart-launch", self._medplum.answer,
                   methods=["GET", "POST"]),
             Route(f"{base_path}/ClientApplication/$smart-launch", self._medplum.answer, methods=["GET", "POST"]),
             Route("/rpc", self._aidbox.answer, methods=["POST"]),
+            # A redirect that adds a slash would be a 307, which sends a form once more (edge case 22).
+            Mount(issuer_path, Router(self._routes, redirect_slashes=False)),
         ]  # fmt: skip
 
     def origins(self, client_id: str | None) -> frozenset[str]:
