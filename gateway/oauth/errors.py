@@ -50,7 +50,9 @@ class OAuthError(Exception):
         """HTTP status: 401 only where Basic was tried; suites of the field want 400 for all else (ER, edge case 66)."""
         if self.too_many:
             return 429
-        if self.code in {ErrorCode.SERVER_ERROR, ErrorCode.TEMPORARILY_UNAVAILABLE}:
+        if self.code is ErrorCode.SERVER_ERROR:
+            return 500
+        if self.code is ErrorCode.TEMPORARILY_UNAVAILABLE:
             return 503
         return 401 if self.basic else 400
 

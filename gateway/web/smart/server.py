@@ -115,6 +115,9 @@ class SmartServer:
                 response = await endpoint(request)
             except StoreAwayError as error:
                 response = store_away(error)
+            except Exception:
+                _log.exception("an endpoint failed", path=path)
+                response = error_answer(OAuthError(ErrorCode.SERVER_ERROR, "The server failed; its log says why."))
             client = getattr(request.state, "client", None)
             origins = self._all_origins if client is None else client.origins
             response.headers.update(dict(registered_headers(origin, origins)))
