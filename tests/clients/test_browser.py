@@ -17,6 +17,7 @@ def asked(house: House, ports: Ports, chromium: str, **more: Any) -> dict[str, A
     return {"origin": ports.page_origin, "base": house.base, "issuer": house.issuer, "chromium": chromium, **more}
 
 
+@pytest.mark.requirement("CO-1", "CO-2", "CO-5", "edge-149", "edge-151", "E-1", "E-2", "E-4", "A-20")
 async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
     house: House, node: Node, chromium: str, ports: Ports
 ) -> None:
@@ -33,6 +34,10 @@ async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
     assert told["fromTheGallery"] == gallery
     assert told["loginStraightToTheApp"] == "a code"
     assert told["rememberedConsent"] == "a code"
+    assert told["patientDecides"] == {"held": True, "answer": "none", "outcome": "a code"}
+    assert told["strangers"] == {
+        "discovery": 200, "statement": 200, "records": "kept from it", "token": "kept from it",
+    }  # fmt: skip
     assert told["cancelled"] == "access_denied"
 
 
@@ -43,6 +48,7 @@ PAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.requirement("A-3", "BP-7")
 async def test_every_page_works_without_scripts_and_fits_a_narrow_screen(
     house: House, node: Node, chromium: str, ports: Ports
 ) -> None:

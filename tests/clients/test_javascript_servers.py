@@ -44,8 +44,8 @@ async def agreed(person: Person, url: str) -> str:
 async def test_fhirclient_of_npm(house: House, node: Node, ports: Ports, client_id: str) -> None:
     told = await walk(house, node, ports, "apps/fhirclient.mjs", client_id)
     found = told.pop("found")
-    # It refreshes by itself when a token has less than ten seconds left.
-    # It does so without a client assertion, so that an app with a key cannot refresh by it.
+    # The library refreshes by itself when a token has less than ten seconds left, and never with a client assertion:
+    # an app with a key cannot refresh by it.
     assert told == {
         "patient": "pat-a",
         "pages": 4,

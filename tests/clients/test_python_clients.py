@@ -55,6 +55,7 @@ async def walk(house: House, python: str, settings: dict[str, Any], *, refresh: 
     return sent["url"], await step(python, returned)
 
 
+@pytest.mark.requirement("suite-D5", "RF-1")
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["a public app", "an app with a secret"])
 async def test_fhirclient_of_pypi(house: House, secret: str | None) -> None:
     settings = {"app_id": "py-symmetric" if secret else "public-app", "app_secret": secret, "scope": RECORDS}

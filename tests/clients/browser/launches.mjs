@@ -27,11 +27,11 @@ async function fromTheGallery(context) {
 }
 
 // Redirects of a form's answer are held to form-action by Chromium: every way from a form straight to the app is walked.
-async function requests(context, clientId) {
+async function requests(context, clientId, scope = 'launch/patient patient/Patient.rs') {
   const page = await context.newPage();
   const request = new URLSearchParams({
     response_type: 'code', client_id: clientId, redirect_uri: `${asked.origin}/landed.html`, state: 'a-state',
-    scope: 'launch/patient patient/Patient.rs', aud: asked.base,
+    scope, aud: asked.base,
     code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256',
   });
   const start = async () => page.goto(`${asked.issuer}/authorize?${request}`);
@@ -74,6 +74,37 @@ async function cancelled(context) {
   return landed();
 }
 
+async function patientDecides(context) {
+  const { page, start, landed } = await requests(context, 'browser-app', 'patient/Condition.rs offline_access');
+  await start();
+  await signIn(page, 'patient');
+  await allow(page);
+  const held = await page.evaluate(() => document.activeElement.matches('.row-sensitive input:invalid'));
+  await tabTo(page, '.row-sensitive input');
+  await page.keyboard.press('Space');
+  await page.keyboard.press('ArrowRight');
+  const answer = await page.evaluate(() => document.querySelector('.row-sensitive input:checked').value);
+  await allow(page);
+  return { held, answer, outcome: await landed() };
+}
+
+// The same page under an origin that no client has registered.
+async function strangers(browser) {
+  const context = await profile(browser, []);
+  const page = await context.newPage();
+  await page.goto(`${asked.origin.replace('localhost', '127.0.0.1')}/landed.html`);
+  const read = (url) => page.evaluate((address) => fetch(address, { headers: { authorization: 'Bearer x' } })
+    .then(({ status }) => status, () => 'kept from it'), url);
+  const outcome = {
+    discovery: await read(`${asked.base}/.well-known/smart-configuration`),
+    statement: await read(`${asked.base}/metadata`),
+    records: await read(`${asked.base}/Patient/${asked.patient}`),
+    token: await read(`${asked.issuer}/token`),
+  };
+  await context.close();
+  return outcome;
+}
+
 async function control(browser) {
   const noted = [];
   const context = await profile(browser, noted);
@@ -84,7 +115,7 @@ async function control(browser) {
 
 await stage(async (browser, complaints) => {
   const outcomes = {};
-  for (const play of [standalone, fromTheGallery, loginStraightToTheApp, rememberedConsent, cancelled]) {
+  for (const play of [standalone, fromTheGallery, loginStraightToTheApp, rememberedConsent, patientDecides, cancelled]) {
     const context = await profile(browser, complaints);
     outcomes[play.name] = await play(context).catch(async (error) => {
       const pages = await Promise.all(context.pages().map(async (page) => `${page.url()} ${await page.title()}`));
@@ -92,5 +123,5 @@ await stage(async (browser, complaints) => {
     });
     await context.close();
   }
-  return { ...outcomes, 'a page that breaks its policy': await control(browser) };
+  return { ...outcomes, strangers: await strangers(browser), 'a page that breaks its policy': await control(browser) };
 });

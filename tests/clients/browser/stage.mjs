@@ -14,7 +14,7 @@ const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; ch
 /** Run `play(browser, complaints)`, and print what it tells together with the complaints. */
 export async function stage(play) {
   const server = createServer(serve);
-  await new Promise((ready) => server.listen(Number(new URL(asked.origin).port), ready));
+  await new Promise((ready) => server.listen(Number(new URL(asked.origin).port), '127.0.0.1', ready));
   const browser = await chromium.launch({
     executablePath: asked.chromium,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
