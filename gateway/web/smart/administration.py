@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
-import structlog
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
@@ -23,10 +22,10 @@ from gateway.settings.section import CONFLICTS, Conflict
 from gateway.settings.smart_server import LocalUserEntry
 from gateway.storage.registrations import LocalUser
 from gateway.storage.signing_keys import StoredKey, StoredKeys
+from gateway.telemetry.event import EventKind
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body
 
-_log = structlog.get_logger(__name__)
 _SECRET_MEMBERS = frozenset({"client_secret", "client_secret_hash"})
 
 
@@ -50,7 +49,10 @@ class Administration:
         return await self._guarded(request, self._list if request.method == "GET" else self._add)
 
     async def client(self, request: Request) -> Response:
-        """GET: one client. DELETE: disable it, with all that was granted to it refused from then on."""
+        """GET: one client, in short where the configuration has it.
+
+        DELETE: disable it; all that was granted to it is refused from then on.
+        """
         return await self._guarded(request, self._show if request.method == "GET" else self._disable)
 
     async def users(self, request: Request) -> Response:
@@ -94,10 +96,12 @@ class Administration:
 
     async def _show(self, request: Request) -> Response:
         client_id = request.path_params["client_id"]
+        client = await self._parts.clients.look_up(client_id)
+        if client is not None and self._parts.clients.is_configured(client_id):
+            return json_answer(self._summary(client))
         entry = await self._parts.remembered.registrations.client(client_id)
         if entry is None:
-            where = "in the configuration" if self._parts.clients.is_configured(client_id) else "unknown here"
-            raise EntryError(404, f"The client {client_id!r} is {where}.")
+            raise EntryError(404, f"The client {client_id!r} is unknown here.")
         return json_answer({name: value for name, value in entry.items() if name not in _SECRET_MEMBERS})
 
     async def _add(self, request: Request) -> Response:
@@ -121,7 +125,7 @@ class Administration:
         if entry.client_secret is not None:
             kept["client_secret_hash"] = await asyncio.to_thread(hash_password, entry.client_secret.get_secret_value())
         await self._parts.remembered.registrations.put_client(entry.client_id, kept)
-        _log.info("client registered", client_id=entry.client_id)
+        self._parts.tell(EventKind.CLIENT_REGISTERED, client_id=entry.client_id)
         told = {name: value for name, value in kept.items() if name not in _SECRET_MEMBERS}
         return told if secret is None else {**told, "client_secret": secret}
 
@@ -132,7 +136,7 @@ class Administration:
             raise EntryError(404, f"The client {client_id!r} was not registered by the admin API.")
         await self._parts.remembered.registrations.put_client(client_id, {**entry, "disabled": True})
         await self._parts.remembered.authorizations.end_client(client_id)
-        _log.info("client disabled", client_id=client_id)
+        self._parts.tell(EventKind.CLIENT_DISABLED, client_id=client_id)
         return json_answer({"client_id": client_id, "disabled": True})
 
     async def _add_user(self, request: Request) -> Response:
@@ -144,10 +148,12 @@ class Administration:
             entry = LocalUserEntry.model_validate(body)
         except ValidationError as error:
             raise EntryError(400, *_problems(error)) from error
+        if self._parts.users.is_configured(entry.username):
+            raise EntryError(409, "The configuration has a user of this name.")
         await self._parts.remembered.registrations.put_user(
             LocalUser(entry.username, entry.name, entry.password_hash, entry.fhir_user)
         )
-        _log.info("user added", username=entry.username)
+        self._parts.tell(EventKind.USER_ADDED, subject=entry.username)
         return json_answer({"username": entry.username}, status=201)
 
     async def _explain(self, request: Request) -> Response:
@@ -172,6 +178,7 @@ class Administration:
         longest = max(self._parts.spans.access_token, *lives, 0)
         keys = await self._parts.remembered.signing_keys.rotate(following, forget_before=now - longest)
         self._parts.ring.keys = signing_keys(keys)
+        self._parts.tell(EventKind.KEYS_ROTATED)
         return json_answer({"keys": [read_key(one.jwk).kid for one in keys.keys], "signs_from": following.signs_from})
 
 

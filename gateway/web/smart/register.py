@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.web.smart.administration import Administration, EntryError
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body
+from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body, remote_of
 
 _TYPES = {
     "none": "public",
@@ -37,7 +37,7 @@ class Registration:
 
     async def answer(self, request: Request) -> Response:
         """201 with the client's id, or an error as RFC 7591 3.2.2 has it."""
-        remote = request.client.host if request.client else "nowhere"
+        remote = remote_of(request)
         if not await self._parts.remembered.attempts.allowed(f"register:{remote}", _PER_HOUR, 3600.0):
             return json_answer({"error": "temporarily_unavailable"}, status=429, headers={"retry-after": "3600"})
         try:
@@ -56,7 +56,7 @@ def _entry(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise EntryError(400, "The body must be a JSON object.")
     method = metadata.get("token_endpoint_auth_method", "client_secret_basic")
-    if method not in _TYPES:
+    if not isinstance(method, str) or method not in _TYPES:
         raise EntryError(400, "token_endpoint_auth_method: must be none, client_secret_basic or private_key_jwt")
     grants = metadata.get("grant_types", ["authorization_code"])
     if not isinstance(grants, list) or not all(one in _GRANTS for one in grants):

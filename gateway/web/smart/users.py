@@ -29,6 +29,10 @@ class Users:
         right = await self._passwords.matches(password, known.password_hash if known is not None else None)
         return as_user(known) if known is not None and right else None
 
+    def is_configured(self, username: str) -> bool:
+        """Whether the configuration names the user, who can therefore only be changed there."""
+        return username in self._configured
+
     @property
     def any_local(self) -> bool:
         """Whether the configuration has users who sign in here."""
