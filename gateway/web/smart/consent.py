@@ -95,7 +95,7 @@ def consent_view(
         stays_until=sentence(OFFLINE) if OFFLINE in offered else "",
         problem=problem,
         own=user.patient is not None and user.patient == transaction.context.patient,
-        rememberable=can_be_remembered(client, transaction.request.redirect_uri),
+        may_remember=can_be_remembered(client, transaction.request.redirect_uri),
     )
 
 

@@ -133,7 +133,7 @@ def test_consent_is_remembered_only_when_ticked() -> None:
 
 
 def test_nobody_is_offered_a_memory_that_is_not_kept() -> None:
-    assert values(page_of(replace(consent(), rememberable=False)), "remember") == []
+    assert values(page_of(replace(consent(), may_remember=False)), "remember") == []
 
 
 def test_consent_speaks_to_the_one_who_reads_it() -> None:
