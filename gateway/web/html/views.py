@@ -111,7 +111,7 @@ class ConsentView:
 
     `clinician` says in whose words the page speaks. `patient_name` is empty when no patient is chosen.
     `stays_until` is empty, or a sentence that says how long access lasts without the person.
-    `own`: the record is the person's own, whatever name it bears. `may_remember`: whether the answers can be remembered.
+    `own`: the record is the person's own, whatever its name. `may_remember`: whether the answers can be remembered.
     """
 
     action: str
