@@ -1,5 +1,6 @@
 """A provider that lies in each of its documents: every lie ends on our page, by a stable reason, nobody signed in."""
 
+import contextlib
 import hashlib
 import hmac
 import time
@@ -368,3 +369,17 @@ async def test_a_user_below_our_own_base_is_one_of_ours(house: House, hostile: H
     hostile.lies = Lies(claims={"fhirUser": f"{house.base}/Patient/pat-a"})
     _, page = await signed_in(house, hostile)
     assert page.form("/consent").method == "post"
+
+
+async def test_a_provider_that_is_gone_is_a_page_and_no_crash(charts: Lenient) -> None:
+    async with contextlib.AsyncExitStack() as until_it_is_gone:
+        provider = await until_it_is_gone.enter_async_context(hostile_provider())
+        async with smart_house(charts.base_url, change=signing_in_at(provider.issuer)) as house:
+            person = house.person()
+            page = await person.go(house.app().authorization_url(SCOPE))
+            callback = provider.authorized(await depart(person, page))
+            await until_it_is_gone.aclose()
+            arrived = await person.go(callback)
+            left = await departed(house, 0)
+            assert [(one.status, reason_of(one)) for one in (arrived, left)] == [(502, "provider_unavailable")] * 2
+            assert not await is_signed_in(house, person)
