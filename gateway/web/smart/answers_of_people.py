@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,12 +12,12 @@ from gateway.oauth.launch_context import LaunchContext
 from gateway.oauth.parameters import Parameters
 from gateway.storage.handles import new_id
 from gateway.storage.sessions import Transaction
+from gateway.telemetry.event import EventKind
 from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.requests import error_page, page_form, see_other
+from gateway.web.smart.requests import error_page, page_form, remote_of, see_other
 
-_log = structlog.get_logger(__name__)
 _WINDOW = 300.0
 _TOO_MANY = "Too many tries. Please wait five minutes."
 # Many people may sit behind one address.
@@ -52,17 +51,17 @@ class AnswersOfPeople:
         if not username or not password or len(username) > 200 or len(password) > 1000:
             return None, "Please enter your user name and your password."
         attempts, limit = self._parts.remembered.attempts, self._parts.login_attempts
-        remote = request.client.host if request.client else "nowhere"
-        if not await attempts.allowed(f"login:{remote}", limit * _ADDRESS_FACTOR, _WINDOW):
-            return None, _TOO_MANY
-        if not await attempts.allowed(f"login-as:{username}", limit, _WINDOW):
-            return None, _TOO_MANY
+        remote = remote_of(request)
+        for what, most in ((f"login:{remote}", limit * _ADDRESS_FACTOR), (f"login-as:{username}", limit)):
+            if not await attempts.allowed(what, most, _WINDOW):
+                _log.warning("logins are held back", remote=remote)
+                return None, _TOO_MANY
         try:
             user = await self._parts.users.sign_in(username, password)
         except TokenRefused:
             return None, "Many people are signing in just now. Please try again in a moment."
         if user is None:
-            _log.info("a login failed", remote=remote)
+            self._parts.tell(EventKind.SIGN_IN_FAILED, remote_address=remote)
             return None, "The user name or the password is not right."
         await attempts.forget(f"login-as:{username}")
         return user, ""
@@ -102,6 +101,9 @@ class AnswersOfPeople:
             await self._parts.remembered.sessions.end(before)
         session = Session(new_id(), user, self._parts.clock() if at is None else at, new_id())
         await self._parts.remembered.sessions.put(self._cookies.sign_in(response), session)
+        self._parts.tell(
+            EventKind.SIGNED_IN, subject=user.subject, reason=user.provider, remote_address=remote_of(request)
+        )
         return session
 
     async def patient(self, request: Request) -> Response:
