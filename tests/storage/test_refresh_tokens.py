@@ -1,4 +1,4 @@
-"""Lines of refresh tokens: of any sequence of uses one token counts, and an old one ends the line (edge cases 59-61)."""
+"""Lines of refresh tokens: of any sequence of uses one token counts, an old one ends the line (edge cases 59-61)."""
 
 import asyncio
 from collections.abc import Coroutine
