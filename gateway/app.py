@@ -173,12 +173,13 @@ class Gateway:
         self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
         self._smart = self._smart_server(parts)
         self._rest = self._rest_of_addresses()
+        self._beside = self._below_the_base()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by the path as it came: nothing is decoded before the FHIR parser sees it."""
         if scope["type"] == "http":
             path = scope["raw_path"]
-            if path.startswith(self._base_path):
+            if path.startswith(self._base_path) and not (self._beside and path.startswith(self._beside)):
                 rest = path[len(self._base_path) :]
                 if path == self._discovery_path and self._has_discovery:
                     await self._discovery(scope, receive, send)
@@ -191,6 +192,14 @@ class Gateway:
                     return
         await self._rest(scope, receive, send)
 
+    def _below_the_base(self) -> tuple[bytes, ...]:
+        """How paths begin that lie below the FHIR base and are no FHIR: none, unless the base is the host itself."""
+        own = [] if self._base_path else [b"/healthz", b"/readyz", b"/rpc"]
+        issuer = urlsplit(self._settings.own_issuer()).path.encode() + b"/"
+        if self._smart is not None and issuer.startswith(self._base_path + b"/"):
+            own.append(issuer)
+        return tuple(own)
+
     @property
     def _has_discovery(self) -> bool:
         return self._settings.smart_server is not None or self._settings.authorization_server is not None
@@ -199,7 +208,9 @@ class Gateway:
         if self._kept is None:
             return None
         self._guarded = ControlClient(guarded=True, development=self._settings.development)
-        return SmartServer(smart_parts(self._settings, self._kept, Inquirer(parts), self._control, self._guarded))
+        return SmartServer(
+            smart_parts(self._settings, self._kept, Inquirer(parts), self._control, self._guarded, self._witness.note)
+        )
 
     def _registered_origins(self, client_id: str | None) -> frozenset[str]:
         """The origins of that client, or of all, as they are now."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 
 from gateway.keys.client_assertion import AssertionVerifier
 from gateway.keys.client_keys import ClientKeys
@@ -23,6 +24,7 @@ from gateway.storage.replays import Replays
 from gateway.storage.sessions import Sessions, Transactions
 from gateway.storage.signing_keys import SigningKeyStore
 from gateway.storage.store import Store
+from gateway.telemetry.event import Event
 from gateway.upstream.control import ControlClient
 from gateway.web.inquiry import Inquirer
 from gateway.web.smart.clients import Clients
@@ -62,7 +64,12 @@ def remembered(store: Store, settings: SmartServer) -> Remembered:
 
 
 def smart_parts(
-    settings: Settings, kept: Remembered, inquirer: Inquirer, control: ControlClient, guarded: ControlClient
+    settings: Settings,
+    kept: Remembered,
+    inquirer: Inquirer,
+    control: ControlClient,
+    guarded: ControlClient,
+    note: Callable[[Event], None],
 ) -> SmartParts:
     """Everything the endpoints need. `guarded` fetches what clients name, `control` what the operator names."""
     smart = settings.smart_server
@@ -100,6 +107,7 @@ def smart_parts(
         assertions=AssertionVerifier(ClientKeys(guarded.get_document)),
         ring=_ring(smart),
         clock=time.time,
+        note=note,
         login_attempts=smart.login_attempts,
         user_scopes={name: scopes_of(text) for name, text in smart.user_scopes.items()},
         admin_token_digest=_token_digest(smart),

@@ -10,6 +10,7 @@ from typing import Self
 import orjson
 
 from gateway.settings.model import Audit
+from gateway.telemetry.event import Event
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.observation import Observation, by_known_type, interaction_name, resource_type
 
@@ -47,6 +48,23 @@ class AuditLog:
     def record(self, seen: Observation) -> None:
         """Write one decision down. Costs about 3.3 us here, and 1.2 us in the thread that writes."""
         self._lines.write(self.line(seen))
+
+    def note(self, event: Event) -> None:
+        """Write one event of the SMART server down."""
+        patient = event.patient
+        fields = {
+            "time": datetime.fromtimestamp(event.at, UTC),
+            "event": event.kind.value,
+            "client_id": event.client_id,
+            "subject": event.subject,
+            "patient": patient if self._hash is None or patient is None else self._hash(patient),
+            "scope": event.scope,
+            "authorization_id": event.authorization_id,
+            "reason": event.reason,
+            "remote_address": event.remote_address,
+        }
+        told = {name: _unicode(value) for name, value in fields.items() if value is not None}
+        self._lines.write(orjson.dumps(told, option=_OPTIONS))
 
     def line(self, seen: Observation) -> bytes:
         """The line of a decision, with its line feed."""

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.policy.reasons import Reason
+from gateway.telemetry.event import Event, EventKind
 from gateway.telemetry.observation import OTHER, Observation, by_known_type, interaction_name
 from gateway.telemetry.tallies import Spread, Tally
 
@@ -64,6 +65,8 @@ class Metrics:
         self._streamed = Tally("smart_gateway_streamed_responses", "Answers streamed through without a check.")
         self._upstream = Spread("smart_gateway_upstream_duration_seconds", "Time waited for the FHIR server.")
         self._overhead = Spread("smart_gateway_overhead_seconds", "Time the gateway itself added to an answer.")
+        self._events = Tally("smart_gateway_smart_events", "What happened at the SMART server.", ("event",))
+        self._events.counts.update({(kind.value,): 0 for kind in EventKind})
         self._pool: PoolState | None = None
         self._audit: AuditState | None = None
         # A series that is absent until its first event hides that event from rate(); so the known ones begin at 0.
@@ -80,6 +83,10 @@ class Metrics:
     def watch_audit(self, audit: AuditState) -> None:
         """Read the losses of this audit log whenever they are asked for."""
         self._audit = audit
+
+    def note(self, event: Event) -> None:
+        """Count one event of the SMART server."""
+        self._events.counts[(event.kind.value,)] += 1
 
     def record(self, seen: Observation) -> None:
         """Count one request. Costs about 2 us (performance.md rule 8)."""
@@ -103,7 +110,16 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Called by the registry."""
-        for tally in (self._requests, self._decisions, self._misses, self._dropped, self._lookups, self._bytes):
+        tallies = (
+            self._requests,
+            self._decisions,
+            self._misses,
+            self._dropped,
+            self._lookups,
+            self._bytes,
+            self._events,
+        )
+        for tally in tallies:
             yield tally.family()
         yield self._streamed.family()
         yield self._upstream.family()

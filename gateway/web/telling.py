@@ -6,6 +6,7 @@ import time
 import structlog
 
 from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.event import Event
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observation import Observation
 from gateway.web.witness import Record
@@ -48,6 +49,11 @@ class Telemetry:
             self._metrics.record(one)
         for one in seen:
             self._audit.record(one)
+
+    def note(self, event: Event) -> None:
+        """Count an event of the SMART server and write it down; they are few, so at once."""
+        self._metrics.note(event)
+        self._audit.note(event)
 
     def fault(self, record: Record) -> None:
         """Log where an error of ours came from; the decision id leads from the answer to it."""

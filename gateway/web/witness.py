@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.fhir.interaction import Interaction
 from gateway.policy.access import Access
+from gateway.telemetry.event import Event
 from gateway.web.answer import Answer
 from gateway.web.trace import Trace
 
@@ -30,6 +31,9 @@ class Witness(Protocol):
 
     def see(self, record: Record) -> None:
         """A decision has been made and its answer has left, or was broken off."""
+
+    def note(self, event: Event) -> None:
+        """Something happened at the SMART server."""
 
     def fault(self, record: Record) -> None:
         """An error of ours ended the request; called inside its `except` block."""

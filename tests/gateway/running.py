@@ -17,6 +17,7 @@ from gateway.app import Gateway
 from gateway.commands.http import BoundedHttpProtocol
 from gateway.keys.development import development_key, mint, public_jwks
 from gateway.settings.model import Settings
+from gateway.telemetry.event import Event
 from gateway.web.answer import Message, Receive, Scope, Send
 from gateway.web.witness import Record
 from tests.servers.process import free_port
@@ -32,10 +33,15 @@ class Seen:
 
     records: list[Record] = field(default_factory=list, repr=False)
     faults: list[Record] = field(default_factory=list, repr=False)
+    events: list[Event] = field(default_factory=list, repr=False)
 
     def see(self, record: Record) -> None:
         """Keep the record."""
         self.records.append(record)
+
+    def note(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
 
     def fault(self, record: Record) -> None:
         """Keep it apart: no test may cause one unseen."""

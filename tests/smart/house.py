@@ -77,6 +77,7 @@ class House:
     issuer: str
     http: httpx2.AsyncClient
     inside: Gateway | None = None
+    seen: Seen = field(default_factory=Seen)
     people: list[Person] = field(default_factory=list)
 
     @property
@@ -150,7 +151,7 @@ async def smart_house(
     seen = Seen()
     gateway = Gateway(Settings.model_validate(settings), seen)
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as http, alive(gateway), served(gateway, port):
-        house = House(root, f"{root}/fhir", f"{root}/auth", http, gateway)
+        house = House(root, f"{root}/fhir", f"{root}/auth", http, gateway, seen)
         yield house
         for person in house.people:
             await person.aclose()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +19,7 @@ from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_page, page_form, remote_of, see_other
 
+_log = structlog.get_logger(__name__)
 _WINDOW = 300.0
 _TOO_MANY = "Too many tries. Please wait five minutes."
 # Many people may sit behind one address.

@@ -34,6 +34,7 @@ from gateway.storage.handles import Kind, digest, new_handle, new_id
 from gateway.storage.launches import Launch
 from gateway.storage.sessions import Transaction
 from gateway.storage.store import StoreAwayError
+from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
 from gateway.web.html.views import View
@@ -368,7 +369,14 @@ class Authorize:
         code = new_handle(Kind.CODE)
         meaning = Code(authorization, asked.redirect_uri, asked.code_challenge)
         await self._parts.remembered.codes.put(code, meaning, self._parts.spans.code)
-        _log.info("granted", client_id=client.client_id, authorization_id=authorization.authorization_id)
+        self._parts.tell(
+            EventKind.GRANTED,
+            client_id=client.client_id,
+            subject=user.subject,
+            patient=authorization.context.patient,
+            scope=authorization.scope,
+            authorization_id=authorization.authorization_id,
+        )
         state = [("state", asked.state)] if asked.state is not None else []
         return self.redirect(asked.redirect_uri, [("code", code), *state])
 
@@ -386,6 +394,8 @@ class Authorize:
 
     async def deny(self, transaction: Transaction) -> Response:
         """The person said no (S-6)."""
+        subject = transaction.user.subject if transaction.user is not None else None
+        self._parts.tell(EventKind.DENIED, client_id=transaction.request.client_id, subject=subject)
         await self._parts.remembered.transactions.take(transaction.transaction_id)
         error = transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user did not agree.")
         return self.redirect(error.redirect_uri, error.parameters())

@@ -20,6 +20,7 @@ from gateway.oauth.client_authentication import (
 from gateway.oauth.errors import ErrorCode, OAuthError
 from gateway.oauth.parameters import Parameters
 from gateway.web.smart.parts import SmartParts
+from gateway.web.smart.requests import remote_of
 
 # How many wrong secrets one client may be tried with from one address, in seconds (RFC 6749 2.3.1).
 _TRIES = 30
@@ -68,7 +69,7 @@ class ClientProof:
         passwords = self._parts.passwords
         if passwords.is_known(secret, client.secret_hash):
             return True
-        what = f"client:{client.client_id}@{_remote(request)}"
+        what = f"client:{client.client_id}@{remote_of(request)}"
         if not await self._parts.remembered.attempts.allowed(what, _TRIES, _WINDOW):
             description = "Too many failed requests of this client."
             raise OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, description, too_many=True)
@@ -103,7 +104,3 @@ class ClientProof:
         if client.confidential:
             raise OAuthError(ErrorCode.INVALID_CLIENT, "This client must prove itself.")
         return client
-
-
-def _remote(request: Request) -> str:
-    return request.client.host if request.client else "nowhere"

@@ -10,6 +10,7 @@ from gateway.oauth.errors import ErrorCode, OAuthError
 from gateway.oauth.parameters import Parameters
 from gateway.scopes.model import ExtensionScope
 from gateway.scopes.parse import parse_scopes
+from gateway.telemetry.event import EventKind
 from gateway.web.smart.client_proof import ClientProof
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_answer, json_answer, oauth_parameters
@@ -123,6 +124,9 @@ class RevocationEndpoint:
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was not issued to this client.")
         await remembered.authorizations.end(authorization_id)
         await remembered.refresh_tokens.end(authorization_id)
+        self._parts.tell(
+            EventKind.REVOKED, client_id=client.client_id, authorization_id=authorization_id, reason="client"
+        )
 
 
 def _check_repeated(parameters: Parameters) -> None:

@@ -20,6 +20,7 @@ from gateway.oauth.launch_context import ContextError, LaunchContext, read_conte
 from gateway.oauth.redirect_uri import with_parameters
 from gateway.storage.handles import Kind, new_handle
 from gateway.storage.launches import Launch
+from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.smart.parts import LauncherAccount, SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_type, read_body
@@ -81,6 +82,13 @@ class Launching:
         )
         lifetime = VOUCHED_SECONDS if launch.vouched else self._parts.spans.launch
         await self._parts.remembered.launches.put(handle, launch, lifetime)
+        self._parts.tell(
+            EventKind.LAUNCHED,
+            client_id=client.client_id,
+            subject=user.subject if user is not None else None,
+            patient=context.patient,
+            reason=launcher,
+        )
         location = with_parameters(uri, [("iss", self._parts.base), ("launch", handle)])
         return Launched(uri, handle, location)
 

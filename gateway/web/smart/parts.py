@@ -20,6 +20,7 @@ from gateway.storage.replays import Replays
 from gateway.storage.sessions import Sessions, Transactions
 from gateway.storage.signing_keys import SigningKeyStore, StoredKey, StoredKeys
 from gateway.storage.store import Store
+from gateway.telemetry.event import Event, EventKind
 from gateway.web.smart.clients import Clients
 from gateway.web.smart.directory import Directory
 from gateway.web.smart.providers import SignInProvider
@@ -94,10 +95,15 @@ class SmartParts:
     assertions: AssertionVerifier
     ring: KeyRing
     clock: Callable[[], float]
+    note: Callable[[Event], None]
     login_attempts: int
     user_scopes: Mapping[str, tuple[Scope, ...]]
     admin_token_digest: str | None
     registration: bool
+
+    def tell(self, kind: EventKind, **facts: str | None) -> None:
+        """Tell telemetry what happened; `facts` are the members of `Event`."""
+        self.note(Event(kind=kind, at=self.clock(), **facts))
 
     @property
     def token_endpoint(self) -> str:

@@ -16,6 +16,7 @@ from gateway.policy.reasons import Reason
 from gateway.scopes.parse import parse_scopes
 from gateway.scopes.sentence import sentence
 from gateway.storage.handles import digest
+from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
 from gateway.web.html.views import AppCard, GalleryView, GrantRow, GrantsView, LoginView, MessageView, Person
@@ -80,12 +81,13 @@ class Places:
     async def sign_out(self, request: Request) -> Response:
         """POST: the session ends, and with it what was granted for as long as it lasts (edge case 62)."""
         try:
-            await self._posted(request)
+            session, _ = await self._posted(request)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
         cookie = self._cookies.session(request)
         if cookie is not None:
             await self._parts.remembered.sessions.end(cookie)
+            self._parts.tell(EventKind.SIGNED_OUT, subject=session.user.subject)
         view = MessageView(
             title="Signed out",
             message="You are signed out.",
@@ -192,7 +194,13 @@ class Places:
         await remembered.authorizations.end(authorization.authorization_id)
         await remembered.refresh_tokens.end(authorization.authorization_id)
         await remembered.consents.forget(session.user.subject, authorization.client_id, authorization.context.patient)
-        _log.info("revoked by its user", authorization_id=authorization.authorization_id)
+        self._parts.tell(
+            EventKind.REVOKED,
+            client_id=authorization.client_id,
+            subject=session.user.subject,
+            authorization_id=authorization.authorization_id,
+            reason="user",
+        )
         return "The access has ended."
 
     async def _row(self, authorization: Authorization) -> GrantRow:

@@ -37,6 +37,11 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+def remote_of(request: Request) -> str:
+    """The address that the request came from."""
+    return request.client.host if request.client else "nowhere"
+
+
 def media_type(request: Request) -> str:
     """The media type of the body, without parameters, in lower case."""
     return str(request.headers.get("content-type", "")).partition(";")[0].strip().lower()

@@ -23,9 +23,10 @@ from gateway.scopes.unparse import unparse
 from gateway.storage.codes import Used
 from gateway.storage.handles import Kind, new_handle, new_id
 from gateway.storage.refresh_tokens import Reused
+from gateway.telemetry.event import EventKind
 from gateway.web.smart.client_proof import ClientProof
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.requests import error_answer, json_answer, oauth_parameters
+from gateway.web.smart.requests import error_answer, json_answer, oauth_parameters, remote_of
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class TokenEndpoint:
             issue = await self._issue(asked, client)
             return json_answer(await self._tokens(issue))
         except OAuthError as error:
+            self._parts.tell(EventKind.TOKEN_REFUSED, reason=error.code.value, remote_address=remote_of(request))
             _log.info("token refused", error=error.code.value, detail=error.detail or error.description)
             return error_answer(error)
 
@@ -166,7 +168,11 @@ class TokenEndpoint:
         life = self._refresh_life(authorization)
         rotated = await remembered.refresh_tokens.rotate(asked.refresh_token, life, now, spans.refresh_grace)
         if isinstance(rotated, Reused):
-            _log.warning("a refresh token was used twice", authorization_id=authorization.authorization_id)
+            self._parts.tell(
+                EventKind.REFRESH_REUSED,
+                client_id=authorization.client_id,
+                authorization_id=authorization.authorization_id,
+            )
             await self._end(rotated.authorization_id)
         if rotated is None or isinstance(rotated, Reused):
             raise _invalid_grant("a refresh token that was used before")
@@ -206,7 +212,14 @@ class TokenEndpoint:
         if issues_id_token(authorization, issue.scope):
             claims = id_token_claims(authorization, self._parts.issuer, now, issue.lifetime)
             id_token = self._parts.ring.keys.sign(claims, now)
-        _log.info("token issued", client_id=authorization.client_id, authorization_id=authorization.authorization_id)
+        self._parts.tell(
+            EventKind.TOKEN_ISSUED,
+            client_id=authorization.client_id,
+            subject=authorization.user.subject if authorization.user is not None else None,
+            patient=authorization.context.patient,
+            scope=issue.scope,
+            authorization_id=authorization.authorization_id,
+        )
         answer = token_answer(token, meaning, authorization, refresh_token=issue.refresh_token, id_token=id_token)
         if id_token is not None and issue.client.userinfo_in_token_response:
             answer["userinfo"] = userinfo(authorization)

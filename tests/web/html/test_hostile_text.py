@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.web.html.avatar import TONES, initials, tone
@@ -49,6 +49,7 @@ def with_text(value: T, text: str) -> T:
 
 
 @pytest.mark.parametrize("view", small.values(), ids=small.keys())
+@settings(deadline=None)
 @given(text=texts)
 def test_no_text_changes_the_structure_of_a_page(view: View, text: str) -> None:
     benign = read(render(with_text(view, "word")))
@@ -71,6 +72,7 @@ def test_names_keep_their_own_direction() -> None:
     assert "محمد عبد الرحمن" in [element.text for element in page.all("bdi")]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_initials_are_few_and_the_tone_is_one_of_the_stylesheet(name: str) -> None:
     assert len(initials(name)) <= 2 * 3  # one letter may become three capitals, as ﬃ does
