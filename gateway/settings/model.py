@@ -220,6 +220,11 @@ def root_conflicts(sections: Mapping[str, object]) -> Iterator[Conflict]:
     match sections:
         case {"smart_server": SmartServer(), "authorization_server": AuthorizationServer()}:
             yield Conflict(("authorization_server",), "is another server's, and smart_server is given")
+    match sections:
+        case {"public_base_url": str(public), "smart_server": SmartServer(issuer=issuer)}:
+            own = "/auth" if issuer is None else urlsplit(issuer).path
+            if own == urlsplit(public).path:
+                yield Conflict(("smart_server", "issuer"), "must have another path than public_base_url")
     names = [issuer.issuer for issuer in _issuers(sections)]
     for index, name in enumerate(names):
         if name in names[:index]:

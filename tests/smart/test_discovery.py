@@ -212,24 +212,45 @@ async def test_for_backend_services_alone_nothing_else_is_promised(fhir_server: 
     assert not {"authorization_endpoint", "issuer", "jwks_uri"} & set(document)
 
 
+# Where the FHIR base and the issuer lie on the host.
+PLACES = {
+    "the issuer is the host itself": ("/fhir", ""),
+    "the FHIR base is the host itself": ("", "/auth"),
+    "the issuer lies below the FHIR base": ("/fhir", "/fhir/auth"),
+    "the FHIR base lies below the issuer": ("/smart/fhir", "/smart"),
+}
+
+
 @pytest.mark.requirement("D-1", "D-3", "D-23")
-async def test_the_issuer_may_be_the_host_itself(fhir_server: str) -> None:
-    """Its addresses then stand beside the FHIR base, the health checks and the doors, and hide none of them."""
+@pytest.mark.parametrize(("base", "issuer"), PLACES.values(), ids=PLACES)
+async def test_wherever_they_lie_neither_half_hides_the_other(fhir_server: str, base: str, issuer: str) -> None:
+    """Nor the health checks and the doors."""
     port = free_port()
-    issuer = f"http://127.0.0.1:{port}"
-    async with smart_house(
-        fhir_server, change=lambda settings: settings["smart_server"].update(issuer=issuer), port=port
-    ) as running:
-        house = replace(running, issuer=issuer)
+    root = f"http://127.0.0.1:{port}"
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["public_base_url"] = root + base
+        settings["smart_server"]["issuer"] = root + issuer
+
+    async with smart_house(fhir_server, change=change, port=port) as running:
+        house = replace(running, base=root + base, issuer=root + issuer)
         document = await published(house)
-        assert (document["issuer"], document["token_endpoint"]) == (issuer, f"{issuer}/token")
-        assert (await house.http.get(f"{issuer}/.well-known/openid-configuration")).json()["issuer"] == issuer
+        assert (document["issuer"], document["token_endpoint"]) == (house.issuer, f"{house.issuer}/token")
+        found = await house.http.get(f"{house.issuer}/.well-known/openid-configuration")
+        assert found.json()["issuer"] == house.issuer
         answer = await house.tokens(house.app(), "patient/Patient.r")
         assert (await house.app().read("/Patient/pat-a", answer["access_token"])).status_code == 200
-        assert (await house.http.get(f"{issuer}/healthz")).status_code == 200
-        assert (await house.http.post(f"{issuer}/rpc", json={})).status_code != 404
+        assert (await house.http.get(f"{house.base}/Patient/pat-a")).status_code == 401
+        assert (await house.http.get(f"{root}/healthz")).text == "alive\n"
+        assert "error" in (await house.http.post(f"{root}/rpc", json={}, auth=("ehr", LAUNCHER_SECRET))).json()
         door = f"{house.base}/ClientApplication/public-app/$smart-launch?patient=pat-a"
         assert (await house.http.get(door, auth=("ehr", LAUNCHER_SECRET))).status_code == 302
+
+
+async def test_one_place_for_both_halves_is_refused_at_start() -> None:
+    whole = {"public_base_url": "https://fhir.example", "upstream": {"base_url": "http://fhir.internal/fhir"}}
+    with pytest.raises(ValidationError, match="another path"):
+        Settings.model_validate({**whole, "smart_server": {"issuer": "https://login.example"}})
 
 
 IN_THE_CLEAR = {
