@@ -200,14 +200,6 @@ class Gateway:
             own.append(issuer)
         return tuple(own)
 
-    def _below_the_base(self) -> tuple[bytes, ...]:
-        """How paths begin that lie below the FHIR base and are no FHIR: none, unless the base is the host itself."""
-        own = [] if self._base_path else [b"/healthz", b"/readyz", b"/rpc"]
-        issuer = urlsplit(self._settings.own_issuer()).path.encode() + b"/"
-        if self._smart is not None and issuer.startswith(self._base_path + b"/"):
-            own.append(issuer)
-        return tuple(own)
-
     @property
     def _has_discovery(self) -> bool:
         return self._settings.smart_server is not None or self._settings.authorization_server is not None
