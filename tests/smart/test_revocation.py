@@ -140,12 +140,18 @@ class TestByTheUser:
     async def test_the_app_is_asked_about_anew_afterwards(self, house: House) -> None:
         person, app = house.person(), house.app("other-app")
         before = ids_of(await at_the_page(house, person))
-        await house.tokens(app, SCOPE, person=person)
+        # Offline access is asked for every time.
+        scope = "launch/patient patient/Patient.r"
+        _, asked = await house.consent_page(app, scope, person=person)
+        agreed = await person.agree(asked, remember="yes")
+        assert (await app.exchange(agreed.parameters["code"])).status_code == 200
+        _, remembered = await house.consent_page(app, scope, person=person)
+        assert "code" in remembered.parameters
         page = await person.go(f"{house.issuer}/manage")
         (grant,) = ids_of(page) - before
         form = next(one for one in page.forms if one.value("grant") == grant)
         await person.go(f"{house.issuer}/manage", data=form.fields)
-        _, asked = await house.consent_page(app, SCOPE, person=person)
+        _, asked = await house.consent_page(app, scope, person=person)
         assert asked.left_for is None
         assert asked.form("/consent").method == "post"
 
