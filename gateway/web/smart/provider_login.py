@@ -10,6 +10,7 @@ from gateway.oauth.authorization_request import AuthorizationRequest
 from gateway.oauth.errors import ErrorCode, PageError
 from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form
 from gateway.storage.sessions import Transaction
+from gateway.telemetry.event import EventKind
 from gateway.web.html.views import MessageView
 from gateway.web.smart.answers_of_people import AnswersOfPeople
 from gateway.web.smart.authorize import Authorize
@@ -17,7 +18,7 @@ from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.provider_errors import SignInError, SignInReason
 from gateway.web.smart.providers import Expected, SignInProvider, Wishes
-from gateway.web.smart.requests import error_page, page, see_other
+from gateway.web.smart.requests import error_page, page, remote_of, see_other
 
 _log = structlog.get_logger(__name__)
 # What a person decided there, or what only a person could (OpenID Connect Core 3.1.2.6); the rest is trouble.
@@ -54,7 +55,7 @@ class ProviderLogin:
                 transaction.transaction_id, _wishes(transaction.request), self._parts.clock()
             )
         except SignInError as error:
-            return self._failed(error, transaction)
+            return self._failed(error, transaction, request)
         await self._parts.remembered.transactions.put(
             replace(
                 transaction,
@@ -89,7 +90,7 @@ class ProviderLogin:
             expected = Expected(transaction.provider_nonce, transaction.provider_verifier, since)
             signed_in = await provider.arrival(_code(parameters), expected, now)
         except SignInError as error:
-            return self._failed(error, spent)
+            return self._failed(error, spent, request)
         return await self._people.signed_in(spent, signed_in.user, request, at=signed_in.at)
 
     def _provider(self, index: int) -> SignInProvider:
@@ -117,8 +118,9 @@ class ProviderLogin:
         error = transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user did not sign in.")
         return self._authorize.redirect(error.redirect_uri, error.parameters())
 
-    def _failed(self, error: SignInError, transaction: Transaction) -> Response:
+    def _failed(self, error: SignInError, transaction: Transaction, request: Request) -> Response:
         _log.warning("a login elsewhere failed", reason=error.reason.value, detail=error.detail)
+        self._parts.tell(EventKind.SIGN_IN_FAILED, reason=error.reason.value, remote_address=remote_of(request))
         view = MessageView(
             title="You are not signed in",
             message=_MESSAGES[error.reason],
