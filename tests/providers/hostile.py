@@ -53,6 +53,7 @@ class Hostile:
     forms: list[dict[str, str]] = field(default_factory=list)
     key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", parameters={"kid": "one"}))
     jwks_name: str = "jwks"
+    clock: Callable[[], float] = time.time
     _asked_for: dict[str, str] = field(default_factory=dict)
 
     def speak_for(self, index: int) -> None:
@@ -75,7 +76,7 @@ class Hostile:
 
     def id_token(self) -> str:
         """Of a doctor who signed in just now, but for the lies."""
-        now = int(time.time())
+        now = int(self.clock())
         claims = {
             "iss": self.issuer,
             "sub": "dora",

@@ -29,6 +29,8 @@ async def served() -> AsyncIterator[Hostile]:
 @pytest.fixture
 def hostile(served: Hostile) -> Iterator[Hostile]:
     served.speak_for(0)
+    # The provider's clock is the test's: the module may have been read long before it runs.
+    served.clock = lambda: NOW
     yield served
     served.jwks_name = "jwks"
 
