@@ -124,7 +124,7 @@ def _target_problems(item: Mapping[str, Any]) -> Iterator[str]:
         yield "must have a canonical URL (LC-11)"
     if "identifier" in item and (not isinstance(identifier, dict) or not identifier):
         yield "must have an Identifier object (LC-12)"
-    if "type" in item and item["type"] not in RESOURCE_TYPES:
+    if "type" in item and not (isinstance(item["type"], str) and item["type"] in RESOURCE_TYPES):
         yield "has a type that R4 does not know (LC-13)"
 
 

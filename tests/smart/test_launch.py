@@ -1,5 +1,6 @@
 """EHR launches by `POST /launch`, standalone launches with their pickers, and the context that comes of either."""
 
+from base64 import b64encode
 from typing import Any
 
 import httpx2
@@ -75,7 +76,7 @@ async def test_a_launcher_is_told_where_to_open_the_app(house: House) -> None:
     ids=["no proof", "a wrong secret", "no secret", "an unknown launcher", "an app", "nothing"],
 )
 async def test_only_a_configured_launcher_makes_launches(house: House, auth: tuple[str, str] | None) -> None:
-    proof = {} if auth is None else {"authorization": httpx2.BasicAuth(*auth)._auth_header}
+    proof = {} if auth is None else {"authorization": "Basic " + b64encode(":".join(auth).encode()).decode()}
     response = await house.http.post(f"{house.issuer}/launch", json={"client_id": "public-app"}, headers=proof)
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Basic ")
@@ -117,6 +118,7 @@ BAD = {
     "an item that names nothing": ({"context": {"fhirContext": [{"type": "List"}]}}, "LC-9"),
     "an identifier as a text": ({"context": {"fhirContext": [{"identifier": "1"}]}}, "Identifier"),
     "a type that R4 does not know": ({"context": {"fhirContext": [{"canonical": "http://x", "type": "Foo"}]}}, "LC-13"),
+    "a type that is no text": ({"context": {"fhirContext": [{"reference": "List/1", "type": []}]}}, "LC-13"),
     "an empty intent": ({"context": {"intent": ""}}, "intent"),
     "a style that is no URL": ({"context": {"smart_style_url": "javascript:alert(1)"}}, "smart_style_url"),
     "a user that is a number": ({"user": 7}, "user"),
