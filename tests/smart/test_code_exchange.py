@@ -11,14 +11,15 @@ import pytest_asyncio
 
 from gateway.oauth.pkce import challenge_of
 from tests.smart.admin import administer, register
-from tests.smart.app import App
-from tests.smart.house import CALLBACK, House, smart_house
+from tests.smart.app import JWT_BEARER, App
+from tests.smart.house import CALLBACK, SECRET, House, smart_house
 from tests.smart.later import Later
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 
 SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.r"
 PLAIN = "launch/patient patient/Patient.r"
+TOKENS = ("access_token", "refresh_token", "id_token")
 KINDS = ["public-app", "https://symmetric.example", "asymmetric-app"]
 
 
@@ -313,6 +314,26 @@ class TestRights:
         assert error_of(await app.exchange(code)) == "invalid_client"
 
 
+async def test_no_secret_is_written_to_the_log(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    app, asymmetric = house.app("https://symmetric.example"), house.app("asymmetric-app")
+    code, assertion = await house.code(app, SCOPE), asymmetric.assertion()
+    tokens = (await app.exchange(code)).json()
+    newer = (await app.refresh(tokens["refresh_token"])).json()
+    await app.exchange(code)
+    await app.refresh(tokens["refresh_token"])
+    await house.app("https://symmetric.example", secret="a-wrong-secret").exchange(code)
+    for _ in range(2):
+        await asymmetric.exchange("a-made-up-code", client_assertion=assertion, client_assertion_type=JWT_BEARER)
+    await app.post("/introspect", {"token": newer["access_token"]})
+    await app.post("/revoke", {"token": newer["refresh_token"]})
+    await app.exchange("x", client_secret="a-secret-in-the-body")
+    written = "".join(capfd.readouterr())
+    assert "token refused" in written
+    secrets = [code, assertion, SECRET, "a-wrong-secret", "a-made-up-code", "a-secret-in-the-body", app.verifier]
+    for one in [*secrets, *(body[name] for body in (tokens, newer) for name in TOKENS)]:
+        assert one not in written
+
+
 FORM = {"grant_type": "authorization_code", "code": "BAD_CODE", "redirect_uri": CALLBACK, "client_id": "public-app"}
 
 
@@ -350,6 +371,8 @@ class TestForm:
             ("", urlencode(FORM).encode()),
             ("application/json", b"[]"),
             ("application/json", b"{"),
+            ("application/json", b'{"grant_type": "authorization_code", "code": "a", "code": "b"}'),
+            ("application/json", b'{"a":' * 9999),
             ("application/json", b'{"grant_type": 1}'),
             ("application/json", b'{"grant_type": ["authorization_code"]}'),
             ("application/x-www-form-urlencoded", b"grant_type=%ff%fe"),

@@ -12,9 +12,9 @@ from joserfc.jwk import KeySet
 
 from tests.smart.admin import administer, register
 from tests.smart.app import App
-from tests.smart.ehr import ODD_CONTEXT, launch
 from tests.smart.house import House, smart_house
 from tests.smart.later import Later
+from tests.smart.launcher import launch
 from tests.smart.test_code_exchange import error_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -22,6 +22,24 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.read patient/Patient.r"
 WAYS = ["a secret", "a key", "a bearer token"]
 INACTIVE = {"active": False}
+# Every parameter that there is but the encounter, with values that careless code drops.
+ODD_CONTEXT: dict[str, Any] = {
+    "patient": "pat-a",
+    "need_patient_banner": False,
+    "intent": "reconcile-medications",
+    "tenant": "clinic-7",
+    "smart_style_url": "https://ehr.example/style/7.json",
+    "fhirContext": [
+        {"reference": "DiagnosticReport/123"},
+        {
+            "canonical": "https://ehr.example/Questionnaire/4|1",
+            "type": "Questionnaire",
+            "role": "https://ehr.example/r",
+        },
+        {"identifier": {"system": "urn:x", "value": "7"}, "type": "ImagingStudy"},
+    ],
+    "__own": {"a": [1, False, None]},
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -98,7 +116,7 @@ class TestActive:
     async def test_context_is_told_as_it_was_false_and_odd_members_included(self, house: House, way: str) -> None:
         app = house.app()
         scope = "launch patient/Patient.r"
-        tokens = await house.tokens(app, scope, launch=await launch(house, "public-app", ODD_CONTEXT))
+        tokens = await house.tokens(app, scope, launch=await launch(house, context=ODD_CONTEXT))
         answer = told(await ask(house, tokens["access_token"], way))
         for name, value in ODD_CONTEXT.items():
             assert tokens[name] == value

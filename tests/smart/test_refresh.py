@@ -10,6 +10,7 @@ from tests.smart.admin import administer, register
 from tests.smart.app import App
 from tests.smart.house import SECRET, House, smart_house
 from tests.smart.later import Later
+from tests.smart.launcher import launch
 from tests.smart.test_code_exchange import KINDS, error_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -291,6 +292,21 @@ class TestOnline:
         tokens = (await app.refresh(tokens["refresh_token"])).json()
         assert await lives(app, tokens)
         later.wait(400)
+        assert error_of(await app.refresh(tokens["refresh_token"])) == "invalid_grant"
+
+    @pytest.mark.requirement("RF-2", "edge-62")
+    async def test_where_an_ehr_vouched_for_the_user_it_lasts_no_longer_than_a_session_would(
+        self, clocked: tuple[House, Later]
+    ) -> None:
+        house, later = clocked
+        handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
+        person, app = house.person(), house.app()
+        page = await person.go(app.authorization_url("launch online_access patient/Patient.r", launch=handle))
+        page = page if page.left_for is not None else await person.agree(page)
+        tokens = (await app.exchange(page.parameters["code"])).json()
+        later.wait(1700)
+        tokens = (await app.refresh(tokens["refresh_token"])).json()
+        later.wait(1801)
         assert error_of(await app.refresh(tokens["refresh_token"])) == "invalid_grant"
 
     @pytest.mark.requirement("RF-2", "edge-62")

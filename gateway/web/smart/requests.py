@@ -7,6 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.keys.token import json_object
 from gateway.oauth.errors import ErrorCode, OAuthError, PageError
 from gateway.oauth.parameters import MalformedParametersError, Parameters, collect, read_form, read_json, read_pairs
 from gateway.web.html.policy import page_headers
@@ -55,12 +56,15 @@ async def oauth_parameters(request: Request) -> Parameters:
             case "application/x-www-form-urlencoded":
                 return read_form(body)
             case "application/json":
-                return read_json(orjson.loads(body))
+                return read_json(json_object(body))
         raise OAuthError(ErrorCode.INVALID_REQUEST, f"The body must be {FORM}.")
     except BodyTooLargeError:
         raise OAuthError(ErrorCode.INVALID_REQUEST, f"The body is larger than {MAX_FORM} bytes.") from None
-    except (MalformedParametersError, orjson.JSONDecodeError) as error:
+    except MalformedParametersError as error:
         raise OAuthError(ErrorCode.INVALID_REQUEST, str(error)) from error
+    except ValueError as error:
+        description = "The body is not one JSON object with each member once."
+        raise OAuthError(ErrorCode.INVALID_REQUEST, description) from error
 
 
 async def page_form(request: Request) -> tuple[Parameters, tuple[tuple[str, str], ...]]:
