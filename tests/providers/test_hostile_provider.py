@@ -383,3 +383,59 @@ async def test_a_provider_that_is_gone_is_a_page_and_no_crash(charts: Lenient) -
             left = await departed(house, 0)
             assert [(one.status, reason_of(one)) for one in (arrived, left)] == [(502, "provider_unavailable")] * 2
             assert not await is_signed_in(house, person)
+
+
+async def left_for_a_page(house: House, person: Person, target: str = "manage") -> str:
+    """The address at the provider that the sign-in page of our own pages leads to."""
+    page = await person.go(f"{house.issuer}/{target}")
+    assert f"/sign-in/provider/0?to={target}" in page.html
+    away = await person.go(f"{house.issuer}/sign-in/provider/0?to={target}")
+    assert away.left_for is not None, away.text
+    return away.left_for
+
+
+@pytest.mark.parametrize("target", ["manage", "apps"])
+async def test_our_own_pages_are_reached_through_it_as_well(house: House, hostile: Hostile, target: str) -> None:
+    person = house.person()
+    page = await person.go(hostile.authorized(await left_for_a_page(house, person, target)))
+    assert page.url == f"{house.issuer}/{target}"
+    assert "Dr Dora Demo" in page.text
+
+
+async def test_the_way_to_our_own_pages_serves_its_browser_once(house: House, hostile: Hostile) -> None:
+    person, thief = house.person(), house.person()
+    await left_for_a_page(house, thief)
+    callback = hostile.authorized(await left_for_a_page(house, person))
+    assert reason_of(await thief.go(callback)) == "login_foreign"
+    assert not await is_signed_in(house, thief)
+    assert reason_of(await person.go(callback)) == "login_foreign", "somebody has shown it already"
+
+
+async def test_a_browser_that_never_saw_the_sign_in_page_is_shown_it(house: House, hostile: Hostile) -> None:
+    page = await house.person().go(f"{house.issuer}/sign-in/provider/0?to=https://elsewhere.example")
+    assert page.url == f"{house.issuer}/sign-in?to=apps"
+    assert hostile.asked == []
+
+
+@pytest.mark.parametrize(
+    ("lies", "reason"),
+    [
+        (Lies(claims={"nonce": "another"}), "provider_not_believed"),
+        (Lies(callback={"iss": NOBODY}), "provider_not_believed"),
+        (Lies(answers={"token": Response("no", 500)}), "provider_unavailable"),
+    ],
+    ids=["another login", "another issuer", "no answer"],
+)
+async def test_no_lie_leads_to_our_own_pages(house: House, hostile: Hostile, lies: Lies, reason: str) -> None:
+    hostile.lies = lies
+    person = house.person()
+    page = await person.go(hostile.authorized(await left_for_a_page(house, person)))
+    assert reason_of(page) == reason
+    assert not await is_signed_in(house, person)
+
+
+async def test_who_declines_there_may_choose_again_here(house: House, hostile: Hostile) -> None:
+    hostile.lies = Lies(callback={"code": None, "error": "access_denied"})
+    person = house.person()
+    page = await person.go(hostile.authorized(await left_for_a_page(house, person)))
+    assert page.url == f"{house.issuer}/sign-in?to=manage"

@@ -19,7 +19,7 @@ from gateway.storage.handles import digest
 from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
-from gateway.web.html.views import AppCard, GalleryView, GrantRow, GrantsView, LoginView, MessageView, Person
+from gateway.web.html.views import AppCard, GalleryView, GrantRow, GrantsView, LoginView, MessageView, Person, Provider
 from gateway.web.smart.answers_of_people import AnswersOfPeople
 from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.directory import Found
@@ -44,7 +44,7 @@ class Places:
 
     async def sign_in(self, request: Request) -> Response:
         """GET: the form. POST: its answer. Bound to the browser by a cookie, against login CSRF (RFC 9700)."""
-        target = _target(request.query_params.get("to"))
+        target = landing(request.query_params.get("to"))
         action = f"{self._parts.issuer}/sign-in?to={target}"
         if request.method == "GET":
             return self._login_page(request, action, "")
@@ -71,12 +71,19 @@ class Places:
             csrf=digest(binding),
             username=username,
             problem=problem,
-            local=True,
+            providers=self._providers(action),
+            local=self._parts.users.any_local or not self._parts.providers,
             hint=self._parts.users.hint,
         )
         response = page(view, frame_ancestors=self._parts.frame_ancestors)
         response.raw_headers += [pair for pair in carrier.raw_headers if pair[0] == b"set-cookie"]
         return response
+
+    def _providers(self, action: str) -> tuple[Provider, ...]:
+        """The other places to sign in, each with the way back to the same page."""
+        path, _, query = action.partition("?")
+        named = enumerate(self._parts.providers)
+        return tuple(Provider(f"{path}/provider/{index}?{query}", one.name) for index, one in named)
 
     async def sign_out(self, request: Request) -> Response:
         """POST: the session ends, and with it what was granted for as long as it lasts (edge case 62)."""
@@ -234,6 +241,6 @@ class Places:
         return error_page(PageError(reason.value, message), self._parts.frame_ancestors, status=503)
 
 
-def _target(asked: str | None) -> str:
+def landing(asked: str | None) -> str:
     """Where to go after the login: one of our own pages, never an address that somebody sent."""
     return asked if asked in _TARGETS else "apps"

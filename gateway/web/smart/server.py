@@ -71,6 +71,7 @@ class SmartServer:
             self._for_machines("/revoke", RevocationEndpoint(parts, proof).answer),
             Route("/launch", LaunchEndpoint(parts, launching).answer, methods=["POST"]),
             Route("/sign-in", places.sign_in, methods=["GET", "POST"]),
+            Route("/sign-in/provider/{index:int}", provider.visit.leave, methods=["GET"]),
             Route("/sign-out", places.sign_out, methods=["POST"]),
             Route("/apps", places.gallery, methods=["GET", "POST"]),
             Route("/manage", places.manage, methods=["GET", "POST"]),
