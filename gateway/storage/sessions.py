@@ -84,11 +84,11 @@ class Sessions:
         session = decode(data, Session)
         if data is None or session is None:
             return None
-        # Only if it still stands: a sign-out meanwhile is not undone.
+        # Each only if it still stands: a sign-out meanwhile is not undone.
         if not await self._store.replace(_session_key(cookie), data, data, self._lifetime):
             return None
-        await self._store.put(_alive_key(session.session_id), b"", self._lifetime)
-        return session
+        lives = await self._store.replace(_alive_key(session.session_id), b"", b"", self._lifetime)
+        return session if lives else None
 
     async def lives(self, session_id: str) -> bool:
         """Whether the session still lasts, and with it what was granted for as long (RF-2, edge case 62)."""
