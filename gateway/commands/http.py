@@ -57,7 +57,8 @@ class WholeAnswerCycle(RequestResponseCycle):
         if len(body) <= _COPIED:
             self.transport.write(b"".join((head, length, end, body)))
         else:
-            self.transport.writelines((b"".join((head, length, end)), body))
+            self.transport.write(b"".join((head, length, end)))
+            self.transport.write(body)
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
