@@ -21,7 +21,7 @@ _METHODS = {
 }
 
 
-def _redirect_uri(value: str) -> str:
+def _address(value: str) -> str:
     flaw = flaw_of(value)
     if flaw is not None:
         raise ValueError(f"holds {value!r}, which {flaw}")
@@ -44,7 +44,9 @@ def _scopes(text: str) -> str:
     return text
 
 
-RedirectUri = Annotated[str, AfterValidator(_redirect_uri)]
+RedirectUri = Annotated[str, AfterValidator(_address)]
+# What opens an app is as fixed as where its answers go, and stands in the same policy of a page.
+LaunchUri = Annotated[Url, AfterValidator(_address)]
 Scopes = Annotated[str, AfterValidator(_scopes)]
 
 
@@ -63,7 +65,7 @@ class ClientEntry(Section):
     redirect_uris: Annotated[
         tuple[RedirectUri, ...], Field(description="Where its answers go, compared character by character.")
     ] = ()
-    launch_uris: Annotated[tuple[Url, ...], Field(description="Where an EHR opens it.")] = ()
+    launch_uris: Annotated[tuple[LaunchUri, ...], Field(description="Where an EHR opens it.")] = ()
     scopes: Annotated[
         Scopes | None,
         Field(description="The most it may be granted, as in a scope parameter; without it what its user may."),

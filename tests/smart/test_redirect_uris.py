@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.oauth.test_redirect_uri import FLAWS, HOSTILE, REGISTERED
-from tests.smart.house import ADMIN_TOKEN, House, smart_house
+from tests.smart.house import ADMIN_TOKEN, CALLBACK, House, smart_house
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 
@@ -74,3 +74,17 @@ async def test_what_is_no_fixed_address_cannot_be_registered(house: House, uri: 
     answer = await house.http.post(f"{house.issuer}/admin/clients", json=entry, headers=headers)
     assert answer.status_code == 400
     assert (await house.http.get(f"{house.issuer}/admin/clients/newcomer", headers=headers)).status_code == 404
+
+
+@pytest.mark.requirement("R-2", "E-1", "G-1")
+@pytest.mark.parametrize(
+    "uri",
+    ["http://app.example/launch", "https://app_1.example/launch", "https://app.example./launch", f"{CALLBACK}/../x",
+     "com.example.app:/launch", "https://app.example/launch?iss=https://evil.example"],
+)  # fmt: skip
+async def test_a_launch_uri_is_as_fixed_as_a_redirect_uri(house: House, uri: str) -> None:
+    entry = {"client_id": "newcomer", "name": "Newcomer", "redirect_uris": [CALLBACK], "launch_uris": [uri]}
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+    answer = await house.http.post(f"{house.issuer}/admin/clients", json=entry, headers=headers)
+    assert answer.status_code == 400
+    assert "launch_uris" in answer.text
