@@ -147,7 +147,7 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class GrantsView:
-    """Posts `csrf` and `grant` to `action` to end that access; posts `csrf` to `sign_out` (no button when empty)."""
+    """Posts `csrf` and `grant` to `action` to end that access, `csrf` to `sign_out`; nothing for an empty address."""
 
     action: str
     csrf: str
@@ -155,6 +155,7 @@ class GrantsView:
     sign_out: str
     grants: tuple[GrantRow, ...]
     notice: str = ""
+    apps: str = ""
 
 
 @dataclass(frozen=True, slots=True)

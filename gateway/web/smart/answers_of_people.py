@@ -14,10 +14,10 @@ from gateway.oauth.parameters import Parameters
 from gateway.storage.handles import new_id
 from gateway.storage.sessions import Transaction
 from gateway.telemetry.event import EventKind
-from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_page, page_form, remote_of, see_other
+from gateway.web.smart.walk import Again, Walk
 
 _log = structlog.get_logger(__name__)
 _WINDOW = 300.0
@@ -29,20 +29,22 @@ _ADDRESS_FACTOR = 10
 class AnswersOfPeople:
     """One method for each form."""
 
-    def __init__(self, parts: SmartParts, cookies: Cookies, authorize: Authorize) -> None:
+    def __init__(self, parts: SmartParts, cookies: Cookies, walk: Walk) -> None:
         self._parts = parts
         self._cookies = cookies
-        self._authorize = authorize
+        self._walk = walk
 
     async def login(self, request: Request) -> Response:
         """User name and password, or cancel."""
         try:
             transaction, fields, _ = await self._posted(request)
             if fields.get("decision") == "cancel":
-                return await self._authorize.deny(transaction)
+                return await self._walk.ending.deny(transaction)
             user, problem = await self.check_password(fields, request)
             if user is None:
-                return await self._authorize.go_on(transaction, request, problem=problem)
+                return await self._walk.go_on(
+                    transaction, request, Again(problem, username=(fields.get("username") or "")[:200])
+                )
             return await self.signed_in(transaction, user, request)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
@@ -72,7 +74,7 @@ class AnswersOfPeople:
         self, transaction: Transaction, user: User, request: Request, *, at: float | None = None
     ) -> Response:
         """Begin a session under a new secret, and go on with the request as that user, who signed in `at` or now."""
-        response = see_other(self._authorize.address(transaction))
+        response = see_other(self._walk.address(transaction))
         session = await self.begin_session(user, request, response, at=at)
         await self._parts.remembered.transactions.put(
             replace(
@@ -113,10 +115,10 @@ class AnswersOfPeople:
         try:
             transaction, fields, _ = await self._posted(request)
             if fields.get("decision") == "cancel":
-                return await self._authorize.deny(transaction)
+                return await self._walk.ending.deny(transaction)
             chosen = fields.get("patient")
             if chosen is None:
-                return await self._authorize.go_on(transaction, request, problem="Please choose a patient.")
+                return await self._walk.go_on(transaction, request, Again("Please choose a patient."))
             if transaction.user is None or f"Patient/{chosen}" not in transaction.offered:
                 raise PageError("choice_not_offered", "The patient that was sent is none of those that were offered.")
             following = replace(transaction.with_context(patient=chosen), offered=(), patient_name="")
@@ -129,7 +131,7 @@ class AnswersOfPeople:
         try:
             transaction, fields, _ = await self._posted(request)
             if fields.get("decision") == "cancel":
-                return await self._authorize.deny(transaction)
+                return await self._walk.ending.deny(transaction)
             chosen = fields.get("encounter")
             if transaction.user is None or (chosen is not None and f"Encounter/{chosen}" not in transaction.offered):
                 raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
@@ -143,15 +145,15 @@ class AnswersOfPeople:
         try:
             transaction, fields, pairs = await self._posted(request)
             if fields.get("decision") != "allow":
-                return await self._authorize.deny(transaction)
+                return await self._walk.ending.deny(transaction)
             remember = fields.get("remember") is not None
-            return await self._authorize.agree(transaction, request, pairs, remember=remember)
+            return await self._walk.agree(transaction, request, pairs, remember=remember)
         except PageError as error:
             return error_page(error, self._parts.frame_ancestors)
 
     async def _posted(self, request: Request) -> tuple[Transaction, Parameters, tuple[tuple[str, str], ...]]:
         """The request under way and the fields, if browser and page are the right ones. Raises `PageError`."""
-        transaction = await self._authorize.current(request)
+        transaction = await self._walk.current(request)
         fields, pairs = await page_form(request)
         if fields.get("csrf") != transaction.csrf:
             raise PageError("form_foreign", "The form did not come from our own page, so that nothing was done.")
@@ -159,4 +161,4 @@ class AnswersOfPeople:
 
     async def _on(self, transaction: Transaction) -> Response:
         await self._parts.remembered.transactions.put(transaction)
-        return see_other(self._authorize.address(transaction))
+        return see_other(self._walk.address(transaction))

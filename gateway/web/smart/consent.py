@@ -91,7 +91,7 @@ def consent_view(
         patient_name=transaction.patient_name,
         patient_detail=transaction.patient_detail,
         rows=tuple(_rows(offered)),
-        clinician=user.patient is None,
+        clinician=(user.fhir_user or "").startswith("Practitioner"),
         stays_until=sentence(OFFLINE) if OFFLINE in offered else "",
         problem=problem,
         own=user.patient is not None and user.patient == transaction.context.patient,

@@ -189,6 +189,7 @@ class Places:
             sign_out=f"{self._parts.issuer}/sign-out",
             grants=tuple([await self._row(one) for one in granted]),
             notice=notice,
+            apps=f"{self._parts.issuer}/apps",
         )
         return page(view, frame_ancestors=self._parts.frame_ancestors)
 

@@ -10,7 +10,6 @@ from gateway.oauth.errors import ErrorCode, PageError
 from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form
 from gateway.storage.sessions import Transaction
 from gateway.web.smart.answers_of_people import AnswersOfPeople
-from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.provider_errors import SignInError
@@ -18,15 +17,16 @@ from gateway.web.smart.provider_pages import ProviderPages
 from gateway.web.smart.provider_visit import ProviderVisit
 from gateway.web.smart.providers import Expected, Wishes
 from gateway.web.smart.requests import error_page, see_other
+from gateway.web.smart.walk import Walk
 
 
 class ProviderLogin:
     """The endpoints of a login elsewhere; `visit` are those for pages of our own."""
 
-    def __init__(self, parts: SmartParts, cookies: Cookies, authorize: Authorize, people: AnswersOfPeople) -> None:
+    def __init__(self, parts: SmartParts, cookies: Cookies, walk: Walk, people: AnswersOfPeople) -> None:
         self._parts = parts
         self._cookies = cookies
-        self._authorize = authorize
+        self._walk = walk
         self._people = people
         self._pages = ProviderPages(parts)
         self.visit = ProviderVisit(parts, cookies, people, self._pages)
@@ -34,7 +34,7 @@ class ProviderLogin:
     async def leave(self, request: Request) -> Response:
         """GET: to the provider, with a state, a nonce and a challenge that only this request knows."""
         try:
-            transaction = await self._authorize.current(request)
+            transaction = await self._walk.current(request)
             index = request.path_params["index"]
             provider = self._pages.provider(index)
         except PageError as error:
@@ -44,7 +44,7 @@ class ProviderLogin:
                 transaction.transaction_id, _wishes(transaction.request), self._parts.clock()
             )
         except SignInError as error:
-            return self._pages.failed(error, self._authorize.address(transaction), request)
+            return self._pages.failed(error, self._walk.address(transaction), request)
         await self._parts.remembered.transactions.put(
             replace(
                 transaction,
@@ -77,7 +77,7 @@ class ProviderLogin:
         try:
             signed_in = await self._pages.arrival(transaction.provider_index, parameters, expected)
         except SignInError as error:
-            return self._pages.failed(error, self._authorize.address(transaction), request)
+            return self._pages.failed(error, self._walk.address(transaction), request)
         if signed_in is None:
             return await self._declined(spent)
         return await self._people.signed_in(spent, signed_in.user, request, at=signed_in.at)
@@ -94,7 +94,7 @@ class ProviderLogin:
         """No login, which the app is told."""
         await self._parts.remembered.transactions.take(transaction.transaction_id)
         error = transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user did not sign in.")
-        return self._authorize.redirect(error.redirect_uri, error.parameters())
+        return self._walk.ending.redirect(error.redirect_uri, error.parameters())
 
 
 def _wishes(asked: AuthorizationRequest) -> Wishes:

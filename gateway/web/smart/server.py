@@ -26,6 +26,7 @@ from gateway.web.smart.provider_login import ProviderLogin
 from gateway.web.smart.register import Registration
 from gateway.web.smart.requests import error_answer
 from gateway.web.smart.token import TokenEndpoint
+from gateway.web.smart.walk import Walk
 
 _log = structlog.get_logger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -43,13 +44,14 @@ class SmartServer:
         self._origins: dict[str, frozenset[str]] = {}
         self._all_origins: frozenset[str] = frozenset()
         cookies = Cookies(parts.secure, embedded=bool(parts.frame_ancestors))
-        authorize = Authorize(parts, cookies)
-        people = AnswersOfPeople(parts, cookies, authorize)
+        walk = Walk(parts, cookies)
+        authorize = Authorize(parts, cookies, walk)
+        people = AnswersOfPeople(parts, cookies, walk)
         launching = Launching(parts)
         proof = ClientProof(parts)
         documents = Documents(parts)
         places = Places(parts, cookies, people, launching)
-        provider = ProviderLogin(parts, cookies, authorize, people)
+        provider = ProviderLogin(parts, cookies, walk, people)
         administration = Administration(parts)
         self._medplum = MedplumDoor(parts, launching, cookies)
         self._aidbox = AidboxDoor(parts, launching)

@@ -11,9 +11,9 @@ Address = Callable[[Transaction, str], str]
 
 
 def login_view(
-    parts: SmartParts, transaction: Transaction, client: Client, address: Address, problem: str
+    parts: SmartParts, transaction: Transaction, client: Client, address: Address, problem: str, typed: str
 ) -> LoginView:
-    """Where a person signs in, here or with a provider."""
+    """Where a person signs in, here or with a provider; `typed` is the name of a try before."""
     providers = tuple(
         Provider(address(transaction, f"/provider/{index}"), one.name) for index, one in enumerate(parts.providers)
     )
@@ -21,7 +21,7 @@ def login_view(
         action=address(transaction, "/login"),
         csrf=transaction.csrf,
         app_name=client.name,
-        username=transaction.request.login_hint,
+        username=typed or transaction.request.login_hint,
         problem=problem,
         providers=providers,
         local=parts.users.any_local or not providers,
