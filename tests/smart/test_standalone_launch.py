@@ -65,3 +65,11 @@ async def test_a_user_without_a_record_of_their_own_can_grant_no_records(house: 
     app, person = house.app(), house.person()
     page = await person.sign_in(await person.go(app.authorization_url("patient/*.rs")), "clerk")
     assert page.parameters["error"] == "invalid_scope"
+
+
+async def test_a_wrong_password_leaves_the_name_that_was_typed(house: House) -> None:
+    person = house.person()
+    page = await person.go(house.app().authorization_url("launch/patient patient/*.rs"))
+    page = await person.sign_in(page, "doctor", "not this one")
+    assert page.form("/login").value("username") == "doctor"
+    assert "not right" in page.text
