@@ -164,6 +164,17 @@ class TestReuse:
             assert response.status_code == 401
             assert 'error="invalid_token"' in response.headers["www-authenticate"]
 
+    @pytest.mark.requirement("T-16")
+    async def test_an_access_token_lasts_as_long_as_was_said_whatever_session_it_hangs_on(
+        self, clocked: tuple[House, Later]
+    ) -> None:
+        house, later = clocked
+        app = house.app()
+        first = await house.tokens(app, "launch/patient online_access patient/*.rs")
+        renewed = (await app.refresh(first["refresh_token"])).json()
+        later.wait(renewed["expires_in"] - 60)
+        assert (await app.read("/Patient/pat-a", renewed["access_token"])).status_code == 200
+
     @pytest.mark.requirement("RF-11")
     async def test_nobody_needs_it_after_its_time(self, clocked: tuple[House, Later]) -> None:
         house, later = clocked

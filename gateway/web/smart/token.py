@@ -165,7 +165,9 @@ class TokenEndpoint:
             raise _invalid_grant("the session of online_access is over")
         scope = _narrowed(self._within_rights(authorization, client).scope, asked.scope)
         spans, now = self._parts.spans, self._parts.clock()
-        life = self._refresh_life(authorization)
+        lifetime = client.access_lifetime or spans.access_token
+        # What the new access token stands on must last as long as is said of it.
+        life = max(lifetime, self._refresh_life(authorization))
         rotated = await remembered.refresh_tokens.rotate(asked.refresh_token, life, now, spans.refresh_grace)
         if isinstance(rotated, Reused):
             self._parts.tell(
@@ -178,7 +180,6 @@ class TokenEndpoint:
             raise _invalid_grant("a refresh token that was used before")
         if not await remembered.authorizations.prolong(authorization, life):
             raise _invalid_grant("the authorization ended meanwhile")
-        lifetime = client.access_lifetime or spans.access_token
         return _Issue(client, authorization, scope, lifetime, rotated.successor)
 
     async def _backend(self, asked: ClientCredentials, client: Client) -> _Issue:
