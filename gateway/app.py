@@ -6,7 +6,7 @@ import secrets
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,8 +25,6 @@ from gateway.settings import issuers as settings_of_issuers
 from gateway.settings import upstream as settings_of
 from gateway.settings.issuers import Issuer
 from gateway.settings.model import Settings
-from gateway.smart import remembered, smart_parts, store_of
-from gateway.storage.store import StoreAwayError
 from gateway.upstream.authentication import (
     AuthenticatedExchange,
     ClientCredentials,
@@ -48,26 +46,21 @@ from gateway.web.fetch import CONSTANT_HEADERS, FhirServer
 from gateway.web.fhir import FhirProxy, Parts
 from gateway.web.grants import Grants
 from gateway.web.health import Health
-from gateway.web.inquiry import Inquirer
 from gateway.web.keep import Keeper
 from gateway.web.metadata import Metadata
-from gateway.web.own_tokens import OwnTokens
 from gateway.web.pages import Pages
 from gateway.web.reach import PanelSearch, UserCompartments
 from gateway.web.reading import Reader
-from gateway.web.smart.clients import Clients
-from gateway.web.smart.documents import smart_configuration
-from gateway.web.smart.parts import Remembered
-from gateway.web.smart.server import SmartServer, on_store_away
 from gateway.web.token_cache import TokenCache
 from gateway.web.trace import Trace
 from gateway.web.witness import Witness
 
+if TYPE_CHECKING:
+    from gateway.smart import Smart
+
 _log = structlog.get_logger(__name__)
 # Medplum's door lies below the FHIR base, where else nothing but FHIR is answered.
 _MEDPLUM, _SMART_LAUNCH = b"/ClientApplication/", b"$smart-launch"
-# Seconds between two tries to listen to a store that is away.
-_LISTEN_AGAIN = 0.5
 
 
 def claim_mapping(issuer: Issuer) -> ClaimMapping:
@@ -148,8 +141,7 @@ class Gateway:
         """`witness` is told of every request; it is not closed here."""
         self._settings = settings
         self._witness = witness
-        self._smart: SmartServer | None = None
-        self._guarded: ControlClient | None = None
+        self._smart = _smart(settings)
         self._control = ControlClient()
         proof = _authentication(settings.upstream.authentication, self._control)
         static = proof.static_headers
@@ -163,15 +155,14 @@ class Gateway:
             oauth_uris=oauth_uris(self._smart_configuration()),
             learn=self._learn,
         )
-        smart = settings.smart_server
-        self._kept = None if smart is None else remembered(store_of(smart), smart)
         parts = self._parts(server)
         self._resolver_of_tokens = parts.resolver
         self._grants = parts.grants
         self._proxy = FhirProxy(self._base_path.decode(), parts)
         self._discovery = SmartConfiguration(self._smart_configuration())
         self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
-        self._smart = self._smart_server(parts)
+        if self._smart is not None:
+            self._smart.open(parts, self._control, witness.note)
         self._rest = self._rest_of_addresses()
         self._beside = self._below_the_base()
 
@@ -204,32 +195,25 @@ class Gateway:
     def _has_discovery(self) -> bool:
         return self._settings.smart_server is not None or self._settings.authorization_server is not None
 
-    def _smart_server(self, parts: Parts) -> SmartServer | None:
-        if self._kept is None:
-            return None
-        self._guarded = ControlClient(guarded=True, development=self._settings.development)
-        return SmartServer(
-            smart_parts(self._settings, self._kept, Inquirer(parts), self._control, self._guarded, self._witness.note)
-        )
-
     def _registered_origins(self, client_id: str | None) -> frozenset[str]:
         """The origins of that client, or of all, as they are now."""
         return frozenset() if self._smart is None else self._smart.origins(client_id)
 
     def _rest_of_addresses(self) -> Starlette:
-        health = Health(self._metadata, self._kept.store if self._kept is not None else None)
+        health = Health(self._metadata, self._smart.store if self._smart is not None else None)
         routes: list[BaseRoute] = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
+        handlers: dict[Any, Any] = {}
         if self._smart is not None:
-            routes += self._smart.routes(urlsplit(self._settings.own_issuer()).path, self._base_path.decode())
-        rest = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={StoreAwayError: on_store_away})
+            routes += self._smart.routes(self._base_path.decode())
+            handlers = self._smart.exception_handlers()
+        rest = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         # A redirect that adds a slash would send a form, and whatever is in it, once more (edge case 22).
         rest.router.redirect_slashes = False
         return rest
 
     def _smart_configuration(self) -> dict[str, object]:
-        smart = self._settings.smart_server
-        if smart is not None:
-            return smart_configuration(self._settings.own_issuer(), registration=smart.registration)
+        if self._smart is not None:
+            return self._smart.configuration()
         server = self._settings.authorization_server
         return server.smart_configuration() if server is not None else {}
 
@@ -278,10 +262,7 @@ class Gateway:
             refusals=settings.token_cache.refusals,
         )
         trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
-        own = None
-        if self._kept is not None and settings.smart_server is not None:
-            clients = Clients(settings.smart_server.clients, self._kept.registrations)
-            own = OwnTokens(self._kept.access_tokens, clients, settings.own_issuer())
+        own = None if self._smart is None else self._smart.own_tokens
         return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form, own)
 
     def _learn(self, statement: Any) -> None:
@@ -304,9 +285,8 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         beside = [asyncio.create_task(self._look())]
-        if self._smart is not None and self._kept is not None:
-            await self._smart.refresh()
-            beside += [asyncio.create_task(self._smart.keep_fresh()), asyncio.create_task(self._hear(self._kept))]
+        if self._smart is not None:
+            beside += await self._smart.begin(self._resolver_of_tokens.forget)
         try:
             yield
         finally:
@@ -315,20 +295,17 @@ class Gateway:
             await asyncio.gather(*beside, return_exceptions=True)
             await self.pool.aclose()
             await self._control.aclose()
-            if self._guarded is not None:
-                await self._guarded.aclose()
-            if self._kept is not None:
-                await self._kept.store.aclose()
+            if self._smart is not None:
+                await self._smart.aclose()
 
-    async def _hear(self, kept: Remembered) -> None:
-        """Forget the tokens of authorizations as they end, wherever that was done."""
-        while True:
-            try:
-                async for ended in kept.authorizations.ended():
-                    self._resolver_of_tokens.forget(ended)
-            except StoreAwayError as error:
-                _log.warning("the store does not answer", detail=str(error)[:200])
-                await asyncio.sleep(_LISTEN_AGAIN)
+
+def _smart(settings: Settings) -> "Smart | None":
+    """The SMART server, where there is one: its pages, its store and their libraries are 11 MB of memory."""
+    if settings.smart_server is None:
+        return None
+    from gateway.smart import Smart  # noqa: PLC0415 - beside another authorization server none of it is loaded
+
+    return Smart(settings)
 
 
 def _is_wide(resource_type: str, missing: frozenset[str], extra: Mapping[str, tuple[str, ...]]) -> bool:

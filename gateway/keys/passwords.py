@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,8 +17,12 @@ _WIDTH = 2
 _WAITING = 64
 _REMEMBERED = 256
 _DIGEST = "sha256:"
-# Checked where there is no such user, so that time does not tell who is there.
-_NOBODY = _HASHER.hash("nobody has this password")
+
+
+@cache
+def _nobody() -> str:
+    """Checked where there is no such user, so that time does not tell who is there."""
+    return _HASHER.hash("nobody has this password")
 
 
 def hash_password(password: str) -> str:
@@ -48,7 +53,7 @@ class PasswordChecker:
         if known is not None and known.startswith(_DIGEST):
             return False
         async with self._lane:
-            right = await asyncio.to_thread(_verify, known or _NOBODY, password) and known is not None
+            right = await asyncio.to_thread(_verify, known, password) and known is not None
         if right:
             self._right[_key(password, known)] = None
             if len(self._right) > _REMEMBERED:
@@ -60,8 +65,8 @@ def _key(password: str, known: str | None) -> bytes:
     return hashlib.sha256(f"{known}\n{password}".encode()).digest()
 
 
-def _verify(known: str, password: str) -> bool:
+def _verify(known: str | None, password: str) -> bool:
     try:
-        return _HASHER.verify(known, password)
+        return _HASHER.verify(known or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False

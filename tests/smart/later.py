@@ -10,15 +10,15 @@ class Later:
     """Puts the clocks of one house forward, which is for such tests alone; the FHIR proxy keeps to the real time."""
 
     def __init__(self, house: House) -> None:
-        smart, kept = house.gateway._smart, house.gateway._kept
+        smart = house.gateway._smart
         assert smart is not None
-        assert kept is not None
+        kept = smart._kept
         assert isinstance(kept.store, MemoryStore)
         self._resolver = house.gateway._resolver_of_tokens
         self._ahead = 0.0
         clock = lambda: time.monotonic() + self._ahead  # noqa: E731  # one clock for all three
         kept.store._clock = kept.store._values._clock = kept.store._sets._clock = clock
-        object.__setattr__(smart._parts, "clock", lambda: time.time() + self._ahead)
+        object.__setattr__(smart.server._parts, "clock", lambda: time.time() + self._ahead)
 
     @property
     def now(self) -> int:

@@ -31,8 +31,8 @@ def problems(response: httpx2.Response, status: int = 400) -> list[str]:
 
 async def stored(house: House, key: str) -> str:
     """What the store keeps under a key."""
-    assert house.gateway._kept is not None
-    return (await house.gateway._kept.store.get(key) or b"").decode()
+    assert house.gateway._smart is not None
+    return (await house.gateway._smart.store.get(key) or b"").decode()
 
 
 class TestDoor:

@@ -164,7 +164,7 @@ class TestTokenEndpoint:
         """What every worker does each five seconds."""
         smart = house.gateway._smart
         assert smart is not None
-        await smart.refresh()
+        await smart.server.refresh()
 
 
 class TestFhirEndpoints:
@@ -248,7 +248,7 @@ class TestFhirEndpoints:
             code = await house.code(app, "openid patient/Patient.r")
             smart = house.gateway._smart
             assert smart is not None
-            smart._parts.ring.keys = SigningKeys([])
+            smart.server._parts.ring.keys = SigningKeys([])
             form = {**FORM, "client_id": "x", "code": code, "code_verifier": app.verifier}
             response = await house.http.post(f"{house.issuer}/token", data=form, headers={"origin": X})
             assert (response.status_code, response.json()["error"]) == (500, "server_error")
@@ -258,8 +258,8 @@ class TestFhirEndpoints:
     async def test_a_store_that_is_away_is_read_too(self, fhir_server: str) -> None:
         async with smart_house(fhir_server, change=two_apps) as house:
             token = await token_of(house, "x")
-            assert house.gateway._kept is not None
-            await house.gateway._kept.store.aclose()
+            assert house.gateway._smart is not None
+            await house.gateway._smart.store.aclose()
             headers = {"origin": X, "authorization": f"Bearer {token}"}
             answers = [
                 await house.http.post(f"{house.issuer}/token", data={**FORM, "client_id": "x"}, headers={"origin": X}),

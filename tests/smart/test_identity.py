@@ -223,7 +223,7 @@ class TestRotation:
         before = await kids(house)
         smart = house.gateway._smart
         assert smart is not None
-        await smart.refresh()
+        await smart.server.refresh()
         assert await kids(house) == before
 
     async def test_a_key_of_a_file_is_rotated_in_the_file(self, fhir_server: str, tmp_path: Path) -> None:
