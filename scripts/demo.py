@@ -7,6 +7,7 @@ python -m scripts.demo http://host:8080/fhir      in front of your own server
 
 import argparse
 import contextlib
+import os
 import secrets
 import signal
 import subprocess
@@ -25,7 +26,6 @@ from scripts.demo_app import DemoApp
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / ".run"
-CONFIG = RUN / "gateway.yaml"
 METRICS_OFFSET = 1010
 APP_OFFSET = 1
 PASSWORD = "demo"
@@ -38,15 +38,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("upstream", nargs="?", default="sekmet", help="sekmet, hapi, or the base URL of a FHIR server")
     parser.add_argument("--port", type=int, default=8080, help="port of the gateway (default 8080)")
+    parser.add_argument("--folder", type=Path, default=RUN, help="where its files go (default .run)")
     arguments = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     say("Fetching the library of the demo app; the first time it takes some seconds ...")
     app = DemoApp(arguments.port + APP_OFFSET, f"http://127.0.0.1:{arguments.port}/fhir")
-    with upstream(arguments.upstream) as base_url, gateway(base_url, arguments.port) as process:
+    with upstream(arguments.upstream) as base_url, gateway(base_url, arguments.port, arguments.folder) as process:
         print_way_in(arguments.port)
-        print_commands(base_url, arguments.port)
+        print_commands(base_url, arguments.port, arguments.folder)
         while not stop.is_set() and process.poll() is None:
             stop.wait(0.2)
     app.stop()
@@ -78,12 +79,13 @@ def upstream(asked: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def gateway(base_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """The gateway in front of `base_url`, with a development issuer; its audit lines go to .run/audit.jsonl."""
-    RUN.mkdir(exist_ok=True)
-    make_key(RUN / "development-jwks.json")
-    CONFIG.write_text(configuration(base_url, port), encoding="utf-8")
-    process = subprocess.Popen([sys.executable, "-m", "gateway", "serve", "--config", str(CONFIG)], cwd=ROOT)
+def gateway(base_url: str, port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The gateway in front of `base_url`, with a development issuer; what it writes goes to `folder`."""
+    folder.mkdir(exist_ok=True)
+    make_key(folder / "development-jwks.json")
+    config = folder / "gateway.yaml"
+    config.write_text(configuration(base_url, port, folder), encoding="utf-8")
+    process = subprocess.Popen([sys.executable, "-m", "gateway", "serve", "--config", str(config)], cwd=ROOT)
     try:
         wait_until_ready(process, f"http://127.0.0.1:{port}/readyz")
         yield process
@@ -92,7 +94,7 @@ def gateway(base_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def configuration(base_url: str, port: int) -> str:
+def configuration(base_url: str, port: int, folder: Path) -> str:
     """The least that a gateway needs, for this machine alone."""
     public = f"http://127.0.0.1:{port}/fhir"
     app = f"http://127.0.0.1:{port + APP_OFFSET}"
@@ -122,8 +124,8 @@ smart_server:
 issuers:
   - issuer: https://development.invalid
     audiences: ["{public}"]
-    jwks_file: {RUN / "development-jwks.json"}
-audit: {{destination: {RUN / "audit.jsonl"}}}
+    jwks_file: {folder / "development-jwks.json"}
+audit: {{destination: {folder / "audit.jsonl"}}}
 """
 
 
@@ -171,14 +173,15 @@ Sign in as doctor, who may see every patient, or as patient, who sees one record
 """, flush=True)  # fmt: skip
 
 
-def print_commands(base_url: str, port: int) -> None:
+def print_commands(base_url: str, port: int, folder: Path) -> None:
     """Five things to try."""
     public = f"http://127.0.0.1:{port}/fhir"
+    config = os.path.relpath(folder / "gateway.yaml")
     one, other = two_patients(base_url)
     granular = f"patient/Observation.rs?category={LAB}"
 
     def curl(scope: str, path: str) -> str:
-        token = f"$({COMMAND} mint -c .run/gateway.yaml --patient {one} --scope '{scope}')"
+        token = f"$({COMMAND} mint -c {config} --patient {one} --scope '{scope}')"
         return f"curl -s -H \"Authorization: Bearer {token}\" '{public}{path}'"
 
     print(f"""
@@ -186,7 +189,7 @@ def print_commands(base_url: str, port: int) -> None:
   behind it     {base_url}
   metadata      {public}/metadata
   metrics       http://127.0.0.1:{port + METRICS_OFFSET}/metrics
-  audit lines   .run/audit.jsonl
+  audit lines   {os.path.relpath(folder / "audit.jsonl")}
 
 Five commands to paste into another terminal, in this folder:
 
@@ -203,7 +206,7 @@ Five commands to paste into another terminal, in this folder:
    {curl("patient/*.rs", f"/Patient/{other}")}
 
 5. A refusal, explained by the decision itself:
-   {COMMAND} explain -c .run/gateway.yaml --scope 'patient/Observation.r' --patient {one} GET '/Observation?code=1234-5'
+   {COMMAND} explain -c {config} --scope 'patient/Observation.r' --patient {one} GET '/Observation?code=1234-5'
 
 Ctrl-C ends everything.
 """, flush=True)  # fmt: skip

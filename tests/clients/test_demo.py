@@ -10,14 +10,13 @@ import pytest
 from tests.clients.node import Node
 from tests.servers.process import free_port, launch, leashed
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 
 
 @contextlib.contextmanager
-def demonstration(port: int) -> Iterator[None]:
+def demonstration(port: int, folder: Path) -> Iterator[None]:
     """What `make run` starts, from a port on that is free, as are the two after it."""
-    command = leashed([sys.executable, "-m", "scripts.demo", "--port", str(port)])
+    command = leashed([sys.executable, "-m", "scripts.demo", "--port", str(port), "--folder", str(folder)])
     server = launch("demo", command, f"http://127.0.0.1:{port}", ready_path="/readyz", deadline_seconds=120)
     try:
         yield
@@ -25,7 +24,9 @@ def demonstration(port: int) -> Iterator[None]:
         server.stop()
 
 
-async def test_the_demonstration_shows_what_was_agreed_to_until_it_is_ended(node: Node, chromium: str) -> None:
+async def test_the_demonstration_shows_what_was_agreed_to_until_it_is_ended(
+    node: Node, chromium: str, tmp_path: Path
+) -> None:
     port = free_port()
     told = {
         "origin": f"http://127.0.0.1:{free_port()}",
@@ -34,7 +35,7 @@ async def test_the_demonstration_shows_what_was_agreed_to_until_it_is_ended(node
         "app": f"http://127.0.0.1:{port + 1}/",
         "chromium": chromium,
     }
-    with demonstration(port):
+    with demonstration(port, tmp_path):
         seen = await node.run("browser/demo.mjs", told)
     assert "patient/*.rs" not in seen["alone"]["scope"]
     assert seen["alone"]["panels"]["Results"] > 10

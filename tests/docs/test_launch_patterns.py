@@ -64,7 +64,7 @@ def _shell() -> Iterator[Shell]:
     (folder / ".run").mkdir()
     with start_sekmet() as upstream:
         port = free_port()
-        text = configuration(upstream.base_url, port).replace(str(ROOT / ".run"), str(folder / ".run"))
+        text = configuration(upstream.base_url, port, folder / ".run")
         text = re.sub(r"metrics: .*", "metrics: {port: null}", text)
         subprocess.run(
             [sys.executable, "-m", "gateway", "development-key", str(folder / ".run" / "development-jwks.json")],
