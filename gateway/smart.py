@@ -1,7 +1,6 @@
 """The SMART server, put together from its settings."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from gateway.keys.client_assertion import AssertionVerifier
 from gateway.keys.client_keys import ClientKeys
 from gateway.keys.passwords import PasswordChecker
 from gateway.keys.signing import SigningKey, SigningKeys, make_key, read_key
+from gateway.oauth.client import digest_of
 from gateway.settings import smart_server as settings_of
 from gateway.settings.clients import scopes_of
 from gateway.settings.model import Settings
@@ -63,13 +63,13 @@ class Smart:
         self._kept = remembered(store_of(smart), smart)
         self._guarded = ControlClient(guarded=True, development=settings.development)
         self._server: SmartServer | None = None
-        clients = Clients(smart.clients, self._kept.registrations)
-        self.own_tokens = OwnTokens(self._kept.access_tokens, clients, settings.own_issuer())
+        self._clients = Clients(smart.clients, self._kept.registrations)
+        self.own_tokens = OwnTokens(self._kept.access_tokens, self._clients, settings.own_issuer())
 
     def open(self, parts: Parts, control: ControlClient, note: Callable[[Event], None]) -> None:
         """Put the endpoints together. `note` is told what happens."""
         self._server = SmartServer(
-            smart_parts(self._settings, self._kept, Inquirer(parts), control, self._guarded, note)
+            smart_parts(self._settings, self._kept, self._clients, Inquirer(parts), control, self._guarded, note)
         )
 
     @property
@@ -152,6 +152,7 @@ def remembered(store: Store, settings: settings_of.SmartServer) -> Remembered:
 def smart_parts(
     settings: Settings,
     kept: Remembered,
+    clients: Clients,
     inquirer: Inquirer,
     control: ControlClient,
     guarded: ControlClient,
@@ -179,13 +180,13 @@ def smart_parts(
         ),
         frame_ancestors=smart.frame_ancestors,
         remembered=kept,
-        clients=Clients(smart.clients, kept.registrations),
+        clients=clients,
         users=Users(local, kept.registrations, passwords, smart.sign_in_hint),
         directory=Directory(inquirer),
         providers=tuple(_provider(one, issuer, settings, control) for one in smart.identity_providers),
         launchers={
             one.client_id: LauncherAccount(
-                one.client_id, _digest(one.client_secret.get_secret_value()), one.vouches_for_users
+                one.client_id, digest_of(one.client_secret.get_secret_value()), one.vouches_for_users
             )
             for one in smart.launchers
         },
@@ -223,11 +224,7 @@ def _ring(smart: settings_of.SmartServer) -> KeyRing:
     return KeyRing(SigningKeys([SigningKey(read_key(text), 0.0)]), fixed)
 
 
-def _digest(secret: str) -> str:
-    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _token_digest(smart: settings_of.SmartServer) -> str | None:
     if smart.admin_token is None:
         return None
-    return hashlib.sha256(smart.admin_token.get_secret_value().encode()).hexdigest()
+    return digest_of(smart.admin_token.get_secret_value())

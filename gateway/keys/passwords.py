@@ -10,13 +10,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.keys.lane import Lane
+from gateway.oauth.client import DIGEST, digest_of
 
 # RFC 9106 4, second recommended option, as the library has it: 64 MB and some 50 ms a check.
 _HASHER = PasswordHasher()
 _WIDTH = 2
 _WAITING = 64
 _REMEMBERED = 256
-_DIGEST = "sha256:"
 
 
 @cache
@@ -41,16 +41,15 @@ class PasswordChecker:
         """Whether it is certain without a slow check that the password belongs to the hash."""
         if known is None:
             return False
-        if known.startswith(_DIGEST):
-            digest = hashlib.sha256(password.encode()).hexdigest()
-            return hmac.compare_digest(_DIGEST + digest, known)
+        if known.startswith(DIGEST):
+            return hmac.compare_digest(digest_of(password), known)
         return _key(password, known) in self._right
 
     async def matches(self, password: str, known: str | None) -> bool:
         """Whether the password belongs to the hash; None stands for a user who is not there and takes as long."""
         if self.is_known(password, known):
             return True
-        if known is not None and known.startswith(_DIGEST):
+        if known is not None and known.startswith(DIGEST):
             return False
         async with self._lane:
             right = await asyncio.to_thread(_verify, known, password) and known is not None

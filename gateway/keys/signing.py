@@ -43,10 +43,6 @@ class SigningKeys:
         """The JWK Set: public members alone."""
         return {"keys": [{**one.key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for one in self._keys]}
 
-    def public_keys(self) -> list[RSAKey]:
-        """The public halves, for checking what we signed ourselves."""
-        return [RSAKey.import_key(one.key.as_dict(private=False)) for one in self._keys]
-
 
 def make_key() -> str:
     """A new private JWK as text: RSA of 2048 bits, with a random `kid`."""

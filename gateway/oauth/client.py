@@ -1,11 +1,15 @@
 """A registered client: what an operator allows one app to do (checklist R-1..R-12, authorization.md "Clients")."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from gateway.scopes.model import Scope
+
+# What a digest begins with; a password, which may be guessed, has an argon2 hash instead.
+DIGEST = "sha256:"
 
 
 class AuthenticationMethod(StrEnum):
@@ -22,6 +26,11 @@ class GrantType(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
     REFRESH_TOKEN = "refresh_token"
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a random secret, in the place of a slow hash."""
+    return DIGEST + hashlib.sha256(secret.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,11 @@ def can_be_remembered(client: Client, redirect_uri: str) -> bool:
     return client.confidential or redirect_uri.startswith("https://")
 
 
+def opens_anything(scopes: Iterable[Scope]) -> bool:
+    """Whether they open anything: a launch or refresh scope alone says only how."""
+    return any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in scopes)
+
+
 def needs_patient(scopes: Iterable[Scope]) -> bool:
     """Whether a patient must be in context before this can be granted (E-6, S-3)."""
     return any(

@@ -11,7 +11,7 @@ from gateway.scopes.model import Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 
 # The types a user can be (checklist ID-3).
-_USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
+USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
 
 # Seconds since the epoch; a larger number counts milliseconds, or nothing.
 _LAST_MOMENT = 1e11
@@ -96,7 +96,7 @@ def _scopes(text: str, *, decode_slash: bool) -> tuple[Scope, ...]:
 
 def _user(value: Any, bases: Sequence[str]) -> Reference | None:
     user = parse_reference(value, bases) if isinstance(value, str) else None
-    if user is None or user.version_id is not None or user.resource_type not in _USER_TYPES:
+    if user is None or user.version_id is not None or user.resource_type not in USER_TYPES:
         return None
     return user
 

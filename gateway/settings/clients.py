@@ -1,12 +1,11 @@
 """Settings of the registered clients, as they stand in the configuration and are sent to the admin API."""
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
-from gateway.oauth.client import AuthenticationMethod, Client, GrantType
+from gateway.oauth.client import AuthenticationMethod, Client, GrantType, digest_of
 from gateway.oauth.client_jwks import ClientJwksError, check_client_jwks
 from gateway.oauth.redirect_uri import flaw_of
 from gateway.scopes.model import Context, ResourceScope, Scope
@@ -149,7 +148,7 @@ class ClientEntry(Section):
         """The client as the protocol sees it. A plain secret is kept as its digest: it is random, so that will do."""
         secret = self.client_secret_hash
         if self.client_secret is not None:
-            secret = "sha256:" + sha256(self.client_secret.get_secret_value().encode()).hexdigest()
+            secret = digest_of(self.client_secret.get_secret_value())
         grants = {GrantType(one) for one in self.grant_types}
         if "authorization_code" in self.grant_types and self.may_refresh:
             grants.add(GrantType.REFRESH_TOKEN)

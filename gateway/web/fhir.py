@@ -19,8 +19,7 @@ from gateway.fhir.request import RequestError, parse_request
 from gateway.fhir.search_parameters import SearchType
 from gateway.keys.refused import TokenRefused
 from gateway.policy.access import Access
-from gateway.policy.decide import decide
-from gateway.policy.decision import Allow, Deny, Need, Send
+from gateway.policy.decision import Allow, Send
 from gateway.policy.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.policy.sealed_page import Sealer
@@ -214,17 +213,9 @@ class FhirProxy:
     async def _decide(
         self, interaction: Interaction, accept: bytes, access: Access, grant: Grant, record: Record, now: float
     ) -> tuple[Allow, Asked]:
-        decision = decide(interaction, grant)
-        if isinstance(decision, Need):
-            grant = await self._parts.grants.informed(access, decision, record.trace, now)
-            decision = decide(interaction, grant)
-        if isinstance(decision, Deny):
-            raise Refused.because(decision)
-        if isinstance(decision, Need):
-            # A fact that was looked up and is still missing: the user reaches nothing.
-            raise Refused(Reason.USER_REACH_UNKNOWN)
+        allow, grant = await self._parts.grants.decide(interaction, access, grant, record.trace, now)
         address = address_of(interaction)
-        return decision, Asked(interaction, address, grant, access, record.trace, now, accept)
+        return allow, Asked(interaction, address, grant, access, record.trace, now, accept)
 
     def _add_headers(self, answer: Answer, incoming: Incoming, record: Record) -> None:
         cors, origin = self._parts.cors, incoming.headers.get(b"origin")

@@ -4,12 +4,16 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from gateway.fhir.interaction import Interaction
 from gateway.policy.access import Access
-from gateway.policy.decision import Need
+from gateway.policy.decide import decide
+from gateway.policy.decision import Allow, Deny, Need
 from gateway.policy.grant import Grant
 from gateway.policy.reach import Facts
+from gateway.policy.reasons import Reason
 from gateway.policy.rules import Rules
 from gateway.scopes.model import Scope
+from gateway.web.answer import Refused
 from gateway.web.reach import UserCompartments
 from gateway.web.trace import Trace
 
@@ -47,10 +51,25 @@ class Grants:
             self._by_access.popitem(last=False)
         return grant
 
-    async def informed(self, access: Access, need: Need, trace: Trace, now: float) -> Grant:
+    async def _informed(self, access: Access, need: Need, trace: Trace, now: float) -> Grant:
         """The grant with the fact that a decision needs. `now` is in seconds since the epoch. Raises `Refused`."""
         facts = await self._users.facts(need.unknown.user, trace, now)
         return self._shared(access, facts)
+
+    async def decide(
+        self, interaction: Interaction, access: Access, grant: Grant, trace: Trace, now: float
+    ) -> tuple[Allow, Grant]:
+        """What is allowed, and the grant that says so, with a fact that it needed. Raises `Refused`."""
+        decision = decide(interaction, grant)
+        if isinstance(decision, Need):
+            grant = await self._informed(access, decision, trace, now)
+            decision = decide(interaction, grant)
+        if isinstance(decision, Deny):
+            raise Refused.because(decision)
+        if isinstance(decision, Need):
+            # A fact that was looked up and is still missing: the user reaches nothing.
+            raise Refused(Reason.USER_REACH_UNKNOWN)
+        return decision, grant
 
     def _shared(self, access: Access, facts: Facts | None) -> Grant:
         # The scopes themselves, not their text: two issuers may read one text differently (decode_scope_slash).

@@ -9,10 +9,6 @@ import orjson
 from gateway.fhir.address import address_of
 from gateway.fhir.query import encode_pairs
 from gateway.policy.access import Access
-from gateway.policy.decide import decide
-from gateway.policy.decision import Deny, Need
-from gateway.policy.reasons import Reason
-from gateway.web.answer import Refused
 from gateway.web.fhir import Parts, parse
 from gateway.web.reading import Asked
 from gateway.web.trace import Trace
@@ -29,16 +25,9 @@ class Inquirer:
         now, trace = time.time(), Trace(b"smart-server")
         query = encode_pairs(tuple(pairs)).encode()
         interaction = parse("GET", path.encode(), query, {}, b"", self._parts.extra_parameters)
-        grant = self._parts.grants.of(access)
-        decision = decide(interaction, grant)
-        if isinstance(decision, Need):
-            grant = await self._parts.grants.informed(access, decision, trace, now)
-            decision = decide(interaction, grant)
-        if isinstance(decision, Deny):
-            raise Refused.because(decision)
-        if isinstance(decision, Need):
-            raise Refused(Reason.USER_REACH_UNKNOWN)
+        grants = self._parts.grants
+        allow, grant = await grants.decide(interaction, access, grants.of(access), trace, now)
         asked = Asked(interaction, address_of(interaction), grant, access, trace, now, b"application/fhir+json")
-        answer = await self._parts.keeper.answer(decision, asked)
+        answer = await self._parts.keeper.answer(allow, asked)
         body = orjson.loads(answer.body) if isinstance(answer.body, bytes) else None
         return body if isinstance(body, dict) else {}

@@ -1,7 +1,6 @@
 """The admin API: clients and users that are added while the gateway runs, and the rotation of signing keys."""
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from gateway.keys.passwords import hash_password
 from gateway.keys.signing import PUBLISHED_AHEAD, SigningKey, SigningKeys, make_key, read_key
 from gateway.oauth.answers import introspection_answer
-from gateway.oauth.client import Client
+from gateway.oauth.client import Client, digest_of
 from gateway.settings.clients import ClientEntry
 from gateway.settings.section import CONFLICTS, Conflict
 from gateway.settings.smart_server import LocalUserEntry
@@ -70,7 +69,7 @@ class Administration:
     async def _guarded(self, request: Request, endpoint: Any) -> Response:
         known = self._parts.admin_token_digest
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        told = hashlib.sha256(token.strip().encode()).hexdigest()
+        told = digest_of(token.strip())
         if known is None or scheme.lower() != "bearer" or not hmac.compare_digest(told, known):
             challenge = {"www-authenticate": 'Bearer realm="admin"'}
             return json_answer(

@@ -7,7 +7,9 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.oauth.authorization import Session
 from gateway.storage.handles import digest
+from gateway.storage.sessions import Sessions
 
 _BINDING = "smart-browser"
 _SESSION = "smart-session"
@@ -27,6 +29,11 @@ class Cookies:
     def session(self, request: Request) -> str | None:
         """The secret of the session."""
         return request.cookies.get(self._name(_SESSION))
+
+    async def signed_in(self, request: Request, sessions: Sessions) -> Session | None:
+        """Who is signed in at this browser, if anybody is; the look prolongs the session."""
+        cookie = self.session(request)
+        return None if cookie is None else await sessions.get(cookie)
 
     def bind(self, response: Response) -> str:
         """Give the browser a new binding; the secret."""

@@ -10,11 +10,9 @@ from starlette.responses import Response
 from gateway.oauth.authorization import User
 from gateway.oauth.launch_context import ContextError, LaunchContext, read_context
 from gateway.oauth.parameters import MalformedParametersError, Parameters, read_form
-from gateway.oauth.redirect_uri import with_parameters
-from gateway.storage.launches import Launch
 from gateway.web.answer import Refused
 from gateway.web.smart.browser import Cookies
-from gateway.web.smart.launching import VOUCHED_SECONDS, Launched, LaunchError, Launching, outcome
+from gateway.web.smart.launching import Launched, LaunchError, Launching, outcome
 from gateway.web.smart.parts import LauncherAccount, SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_type, read_body, see_other
 
@@ -73,8 +71,7 @@ class MedplumDoor:
         return LaunchContext(patient=owner, encounter=encounter)
 
     async def _user(self, request: Request) -> User | None:
-        cookie = self._cookies.session(request)
-        session = None if cookie is None else await self._parts.remembered.sessions.get(cookie)
+        session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         return None if session is None else session.user
 
 
@@ -144,20 +141,23 @@ class AidboxDoor:
             raise LaunchError(422, *error.problems) from error
         user = await self._launching.user(params.get("user"), account)
         launched = await self._launching.make(
-            client, context, launcher=account.client_id, user=user, vouched=account.vouches_for_users
+            client,
+            context,
+            launcher=account.client_id,
+            user=user,
+            vouched=account.vouches_for_users,
+            named=lambda handle, lifetime: self._signed(handle, lifetime, client.client_id, ctx, user),
         )
-        launch = await self._signed(launched, client.client_id, ctx, user, account)
-        uri = with_parameters(launched.launch_uri, [("iss", self._parts.base), ("launch", launch)])
-        return {"uri": uri, "launch": launch, "iss": self._parts.base, "launch-uri": launched.launch_uri}
+        return {
+            "uri": launched.location,
+            "launch": launched.handle,
+            "iss": self._parts.base,
+            "launch-uri": launched.launch_uri,
+        }
 
-    async def _signed(
-        self, launched: Launched, client_id: str, ctx: Mapping[str, Any], user: User | None, account: LauncherAccount
-    ) -> str:
+    def _signed(self, handle: str, lifetime: int, client_id: str, ctx: Mapping[str, Any], user: User | None) -> str:
         """The launch under a signed name in place of the plain handle: still kept here, still used once."""
-        launches, now = self._parts.remembered.launches, self._parts.clock()
-        launch = await launches.take(launched.handle)
-        assert isinstance(launch, Launch)
-        lifetime = VOUCHED_SECONDS if launch.vouched and account.vouches_for_users else self._parts.spans.launch
+        now = self._parts.clock()
         claims = {
             "iss": self._parts.issuer,
             "aud": self._parts.issuer,
@@ -165,8 +165,6 @@ class AidboxDoor:
             "user": user.subject if user is not None else None,
             "ctx": dict(ctx),
             "exp": int(now) + lifetime,
-            "jti": launched.handle,
+            "jti": handle,
         }
-        signed = self._parts.ring.keys.sign(claims, now)
-        await launches.put(signed, launch, lifetime)
-        return signed
+        return self._parts.ring.keys.sign(claims, now)

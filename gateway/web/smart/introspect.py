@@ -122,8 +122,7 @@ class RevocationEndpoint:
         if authorization.client_id != client.client_id:
             # RFC 7009 2.1: refused, and the other client's token stands.
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was not issued to this client.")
-        await remembered.authorizations.end(authorization_id)
-        await remembered.refresh_tokens.end(authorization_id)
+        await remembered.end(authorization_id)
         self._parts.tell(
             EventKind.REVOKED, client_id=client.client_id, authorization_id=authorization_id, reason="client"
         )

@@ -2,9 +2,8 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -15,9 +14,10 @@ from starlette.responses import Response
 
 from gateway.fhir.reference import parse_reference
 from gateway.oauth.authorization import User
-from gateway.oauth.client import Client
+from gateway.oauth.client import DIGEST, Client, digest_of
 from gateway.oauth.launch_context import ContextError, LaunchContext, read_context
 from gateway.oauth.redirect_uri import with_parameters
+from gateway.policy.claims import USER_TYPES
 from gateway.storage.handles import Kind, new_handle
 from gateway.storage.launches import Launch
 from gateway.telemetry.event import EventKind
@@ -27,9 +27,16 @@ from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_typ
 
 _log = structlog.get_logger(__name__)
 # A launcher that vouches for its user says who sits there now, not who sat there some minutes ago (authorization.md).
-VOUCHED_SECONDS = 60
-_USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
+_VOUCHED_SECONDS = 60
 _CODES = {400: "invalid", 401: "login", 404: "not-found", 503: "transient"}
+
+
+# What the app is told in place of a handle that lasts so many seconds.
+Naming = Callable[[str, int], str]
+
+
+def _itself(handle: str, _: int) -> str:
+    return handle
 
 
 class LaunchError(Exception):
@@ -65,13 +72,13 @@ class Launching:
         user: User | None,
         vouched: bool = False,
         launch_uri: str | None = None,
+        named: Naming = _itself,
     ) -> Launched:
-        """Check the launch and remember it. Raises `LaunchError`."""
+        """Check the launch and remember it under what `named` makes of its handle. Raises `LaunchError`."""
         uri = launch_uri or next(iter(client.launch_uris), None)
         if uri is None or uri not in client.launch_uris:
             raise LaunchError(400, "The app has no such launch URI registered.")
         await self._check_context(context, user)
-        handle = new_handle(Kind.LAUNCH)
         launch = Launch(
             client_id=client.client_id,
             context=context,
@@ -80,7 +87,8 @@ class Launching:
             user=user,
             vouched=vouched and user is not None,
         )
-        lifetime = VOUCHED_SECONDS if launch.vouched else self._parts.spans.launch
+        lifetime = _VOUCHED_SECONDS if launch.vouched else self._parts.spans.launch
+        handle = named(new_handle(Kind.LAUNCH), lifetime)
         await self._parts.remembered.launches.put(handle, launch, lifetime)
         self._parts.tell(
             EventKind.LAUNCHED,
@@ -115,8 +123,8 @@ class Launching:
         except (binascii.Error, ValueError):
             return None
         account = self._parts.launchers.get(name)
-        told = "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
-        right = hmac.compare_digest(told, account.secret_digest if account is not None else "sha256:")
+        told = digest_of(secret)
+        right = hmac.compare_digest(told, account.secret_digest if account is not None else DIGEST)
         return account if right else None
 
     async def user(self, told: object, account: LauncherAccount) -> User | None:
@@ -136,7 +144,7 @@ class Launching:
     def _own_resource(self, fhir_user: object) -> str:
         """The user's own resource, relative to our base. Raises `LaunchError`."""
         parsed = parse_reference(fhir_user, (self._parts.base,)) if isinstance(fhir_user, str) else None
-        if parsed is None or parsed.resource_type not in _USER_TYPES:
+        if parsed is None or parsed.resource_type not in USER_TYPES:
             raise LaunchError(400, "user.fhirUser must name a Patient, Practitioner or other person served here.")
         return f"{parsed.resource_type}/{parsed.id}"
 

@@ -45,6 +45,11 @@ class Remembered:
     registrations: Registrations
     signing_keys: SigningKeyStore
 
+    async def end(self, authorization_id: str) -> None:
+        """End an authorization and all that came of it, in every worker."""
+        await self.authorizations.end(authorization_id)
+        await self.refresh_tokens.end(authorization_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Spans:

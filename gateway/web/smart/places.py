@@ -109,7 +109,7 @@ class Places:
 
     async def gallery(self, request: Request) -> Response:
         """GET: the apps, and the patient they will be opened for. POST: open one, which is an EHR launch (E-1)."""
-        session = await self._session(request)
+        session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         if session is None:
             return see_other(f"{self._parts.issuer}/sign-in?to=apps")
         try:
@@ -172,7 +172,7 @@ class Places:
 
     async def manage(self, request: Request) -> Response:
         """GET: what the user granted. POST: end one of it, in every worker (RV-1, RV-3)."""
-        session = await self._session(request)
+        session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         if session is None:
             return see_other(f"{self._parts.issuer}/sign-in?to=manage")
         notice = ""
@@ -199,8 +199,7 @@ class Places:
         authorization = await remembered.authorizations.get(fields.get("grant") or "")
         if authorization is None or authorization.user is None or authorization.user.subject != session.user.subject:
             return "That access had ended already."
-        await remembered.authorizations.end(authorization.authorization_id)
-        await remembered.refresh_tokens.end(authorization.authorization_id)
+        await remembered.end(authorization.authorization_id)
         await remembered.consents.forget(session.user.subject, authorization.client_id, authorization.context.patient)
         self._parts.tell(
             EventKind.REVOKED,
@@ -225,12 +224,8 @@ class Places:
             offline=OFFLINE in scopes,
         )
 
-    async def _session(self, request: Request) -> Session | None:
-        cookie = self._cookies.session(request)
-        return None if cookie is None else await self._parts.remembered.sessions.get(cookie)
-
     async def _posted(self, request: Request) -> tuple[Session, Parameters]:
-        session = await self._session(request)
+        session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         fields, _ = await page_form(request)
         if session is None or fields.get("csrf") != session.csrf:
             raise PageError("form_foreign", "The form did not come from our own page, so that nothing was done.")

@@ -14,13 +14,13 @@ from gateway.keys.refused import TokenRefused
 from gateway.keys.token import Unverified
 from gateway.keys.verify import check_times
 from gateway.oauth.authorization import User
+from gateway.policy.claims import USER_TYPES
 from gateway.web.smart.provider_errors import SignInError, SignInReason
 
 # Asymmetric ones alone: neither `none` nor a signature by our own secret (RFC 8725 3.1 and 3.2).
 ALGORITHMS = ("RS256", "ES256", "PS256", "RS384", "ES384")
 # The clocks of two machines.
 SKEW = 60.0
-_USER_TYPES = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
 _log = structlog.get_logger(__name__)
 
 
@@ -118,7 +118,7 @@ def _fhir_user(said: Any, told: ProviderSettings, bases: Sequence[str]) -> str |
         return None
     own = said[0] if isinstance(said, list) and len(said) == 1 else said
     parsed = parse_reference(own, bases) if isinstance(own, str) else None
-    if parsed is None or parsed.resource_type not in _USER_TYPES or parsed.version_id is not None:
+    if parsed is None or parsed.resource_type not in USER_TYPES or parsed.version_id is not None:
         _log.warning("a claim of a provider names no user of this FHIR server", provider=told.issuer,
                      claim=told.fhir_user_claim, value=repr(said)[:100])  # fmt: skip
         return None

@@ -12,12 +12,12 @@ from gateway.oauth.authorization import AccessToken, Authorization
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.client_authentication import Anonymous
 from gateway.oauth.errors import ErrorCode, OAuthError
-from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes, grantable
+from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes, grantable, opens_anything
 from gateway.oauth.parameters import Parameters
 from gateway.oauth.pkce import proves
 from gateway.oauth.token_request import ClientCredentials, CodeExchange, Refresh, TokenRequest, read_token_request
 from gateway.scopes.algebra import covers_any
-from gateway.scopes.model import ExtensionScope, IdentityScope, ResourceScope, Scope
+from gateway.scopes.model import Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.scopes.unparse import unparse
 from gateway.storage.codes import Used
@@ -104,7 +104,7 @@ class TokenEndpoint:
         """A code is burned by whatever becomes of it; a second use ends what the first one brought (T-14)."""
         taken = await self._parts.remembered.codes.take(asked.code)
         if isinstance(taken, Used):
-            await self._end(taken.authorization_id)
+            await self._parts.remembered.end(taken.authorization_id)
             raise _invalid_grant("a code was used twice")
         if taken is None:
             raise _invalid_grant("unknown code")
@@ -144,7 +144,7 @@ class TokenEndpoint:
         kept = grantable(granted, client, self._parts.limits_of(authorization.user))
         if all(covers_any(kept, one) for one in granted):
             return authorization
-        if not any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in kept):
+        if not opens_anything(kept):
             raise _invalid_grant("the rights of the user or of the client ended meanwhile")
         return replace(authorization, scope=unparse(kept))
 
@@ -161,7 +161,7 @@ class TokenEndpoint:
             raise _invalid_grant("unknown refresh token, or another client's")
         session_id = authorization.session_id
         if session_id is not None and not await remembered.sessions.lives(session_id):
-            await self._end(authorization.authorization_id)
+            await self._parts.remembered.end(authorization.authorization_id)
             raise _invalid_grant("the session of online_access is over")
         scope = _narrowed(self._within_rights(authorization, client).scope, asked.scope)
         spans, now = self._parts.spans, self._parts.clock()
@@ -175,7 +175,7 @@ class TokenEndpoint:
                 client_id=authorization.client_id,
                 authorization_id=authorization.authorization_id,
             )
-            await self._end(rotated.authorization_id)
+            await self._parts.remembered.end(rotated.authorization_id)
         if rotated is None or isinstance(rotated, Reused):
             raise _invalid_grant("a refresh token that was used before")
         if not await remembered.authorizations.prolong(authorization, life):
@@ -225,10 +225,6 @@ class TokenEndpoint:
         if id_token is not None and issue.client.userinfo_in_token_response:
             answer["userinfo"] = userinfo(authorization)
         return answer
-
-    async def _end(self, authorization_id: str) -> None:
-        await self._parts.remembered.authorizations.end(authorization_id)
-        await self._parts.remembered.refresh_tokens.end(authorization_id)
 
 
 def _invalid_grant(detail: str) -> OAuthError:

@@ -22,9 +22,10 @@ from gateway.oauth.granting import (
     grantable,
     needs_encounter,
     needs_patient,
+    opens_anything,
 )
 from gateway.scopes.algebra import covers_any
-from gateway.scopes.model import ExtensionScope, IdentityScope, ResourceScope, Scope
+from gateway.scopes.model import Scope
 from gateway.scopes.parse import parse_scopes
 from gateway.scopes.unparse import unparse, unparse_scope
 from gateway.storage.sessions import Transaction
@@ -123,7 +124,7 @@ class Walk:
         if transaction.offered != _texts(ready.offered):
             return await self._ask(ready, "What the app can be given has changed. Please look again.")
         chosen = chosen_scopes(ready.offered, pairs)
-        if not _means_anything(chosen):
+        if not opens_anything(chosen):
             raise transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
         response = await self.ending.grant(ready.transaction, ready.client, ready.user, chosen)
         if remember and can_be_remembered(ready.client, transaction.request.redirect_uri):
@@ -174,7 +175,7 @@ class Walk:
     async def _signed_in(self, transaction: Transaction, request: Request) -> Transaction:
         """With the user of the browser's session, unless the app wants a fresh login (A-21)."""
         if transaction.user is None:
-            session = await self._session(request)
+            session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
             if session is not None and self._is_fresh(session, transaction):
                 transaction = replace(
                     transaction,
@@ -188,10 +189,6 @@ class Walk:
                 ErrorCode.INVALID_REQUEST, "The launch was made for another user than the one who is signed in."
             )
         return transaction
-
-    async def _session(self, request: Request) -> Session | None:
-        cookie = self._cookies.session(request)
-        return None if cookie is None else await self._parts.remembered.sessions.get(cookie)
 
     def _is_fresh(self, session: Session, transaction: Transaction) -> bool:
         asked = transaction.request
@@ -213,7 +210,7 @@ class Walk:
         if not transaction.launched:
             # Without a launch there is no EHR session that it could last as long as (E-8): our own session it is.
             offered = tuple(one for one in offered if one != ONLINE or OFFLINE not in offered)
-        if not _means_anything(offered):
+        if not opens_anything(offered):
             raise transaction.request.denied(ErrorCode.INVALID_SCOPE, "None of the scopes can be granted.")
         return offered
 
@@ -263,11 +260,6 @@ class Walk:
     def address(self, transaction: Transaction, step: str = "") -> str:
         """The address of a request under way, or of the form of one of its steps."""
         return f"{self._parts.issuer}/authorize/{transaction.transaction_id}{step}"
-
-
-def _means_anything(scopes: tuple[Scope, ...]) -> bool:
-    """Whether they open anything: a launch or refresh scope alone says only how."""
-    return any(isinstance(one, ResourceScope | IdentityScope | ExtensionScope) for one in scopes)
 
 
 def _texts(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
