@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.answer import WrongAnswer
 from bench.bodies import Site, write_site
 from bench.envoy import find_envoy
-from bench.load import Bench, Side, WrongAnswer, check, prepare
+from bench.load import Bench, Side, check, prepare
 from bench.machine import Cores, NotHere, choose_cores, require_tools
 from bench.memory import measure_memory
 from bench.profile import profile
@@ -98,7 +99,9 @@ def _rounds(scenario: Scenario, bench: Bench, ours: Side, peer: Side, effort: Ef
         clean += not disturbed
         note = f"  (others used {one.foreign_cores:.2f} cores: discarded)" if disturbed else ""
         say(f"  {one.ours_us:8.1f} us  {one.peer_us:8.1f} us  ratio {one.ratio:.3f}{note}")
-    return row(scenario.name, scenario.peer_name, rounds, effort.rounds, effort.quiet, scenario.goal)
+    return row(
+        scenario.name, scenario.peer_name, rounds, effort.rounds, effort.quiet, scenario.goal, scenario.load.unit
+    )
 
 
 @contextmanager

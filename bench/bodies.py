@@ -17,9 +17,17 @@ READ = "/fhir/Observation/obs-1"
 BUNDLE = f"/fhir/Observation?code=all&_count={PAGE}"
 HALF = f"/fhir/Observation?code=half&_count={PAGE}"
 LARGE_BUNDLE = f"/fhir/Observation?code=large&_count={LARGE_PAGE}"
+FIRST_PAGE = f"/fhir/Observation?code=first&_count={PAGE}"
+SECOND_PAGE = f"/fhir/Observation?code=second&_count={PAGE}"
 BINARY = "/fhir/Binary/large"
 
 _SERVER = "http://upstream.invalid/fhir"
+_GROWTH = (500, 5000)
+
+
+def bundle_of(entries: int) -> str:
+    """The search whose page has that many entries, 500 or 5000."""
+    return f"/fhir/Observation?code=entries-{entries}&_count={entries}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +81,15 @@ def _coding(system: str, code: str) -> dict[str, str]:
     return {"system": system, "code": code, "display": f"Name of {code}"}
 
 
-def searchset(patients: list[str]) -> dict[str, Any]:
-    """A page of matches, one Observation of about 3 KB for each patient named."""
+def searchset(patients: list[str], links: dict[str, str] | None = None) -> dict[str, Any]:
+    """A page of matches, one Observation of about 3 KB for each patient named; `links` are the pages around it."""
+    own = {"self": f"{_SERVER}/Observation?_count={len(patients)}"}
     return {
         "resourceType": "Bundle",
         "id": "page-1",
         "type": "searchset",
         "total": len(patients),
-        "link": [{"relation": "self", "url": f"{_SERVER}/Observation?_count={len(patients)}"}],
+        "link": [{"relation": relation, "url": url} for relation, url in (own | (links or {})).items()],
         "entry": [
             {
                 "fullUrl": f"{_SERVER}/Observation/obs-{at}",
@@ -90,6 +99,14 @@ def searchset(patients: list[str]) -> dict[str, Any]:
             for at, patient in enumerate(patients)
         ],
     }
+
+
+def page_link(offset: int) -> str:
+    """A paging link as HAPI writes it: at the base, the search told by a handle.
+
+    The upstream serves the second page for all of them: the load follows no further.
+    """
+    return f"{_SERVER}?_getpages=9c1f7e52-3a44-4f0e-8f0b-6a1d2b3c4d5e&_getpagesoffset={offset}&_count={PAGE}"
 
 
 def capability_statement() -> dict[str, Any]:
@@ -131,6 +148,9 @@ def write_site(root: Path) -> Site:
         site.bundle("all"): searchset([PATIENT] * PAGE),
         site.bundle("half"): searchset([PATIENT, OTHER_PATIENT] * (PAGE // 2)),
         site.bundle("large"): searchset([PATIENT] * LARGE_PAGE),
+        site.bundle("first"): searchset([PATIENT], {"next": page_link(PAGE)}),
+        site.bundle("second"): searchset([PATIENT] * PAGE, {"next": page_link(2 * PAGE), "previous": page_link(0)}),
+        **{site.bundle(f"entries-{count}"): searchset([PATIENT] * count) for count in _GROWTH},
     }
     for path, body in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

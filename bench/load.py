@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import time
@@ -11,18 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import wrk
-from bench.bodies import PATIENT
+from bench.answer import WrongAnswer, ask, linked, look
 from bench.machine import Cores, cpu_seconds, machine_seconds, pinned
 from bench.ratios import Round, Run
 from bench.scenarios import Load, Tokens
-from bench.servers import Place, Server, get
+from bench.servers import Place, Server
 
-CONNECTIONS = 16
 _GLANCE = 0.5
-
-
-class WrongAnswer(Exception):
-    """A server answered, but not with what the row is about; measuring it would compare nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +25,41 @@ class Side:
 
     server: Server
     load: Load
+    path: str
     token: str
     script: Path
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+        return bearer(self.token)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The one header that every request carries."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def prepare(place: Place, server: Server, load: Load, label: str) -> Side:
-    """Make the tokens and the wrk script of one side."""
+    """Make the tokens and the wrk script of one side, and ask for the page whose link it follows, if it follows one."""
     tokens = None
     if load.tokens is not Tokens.ONE:
         tokens = place.issuer.write_tokens(place.folder / f"{label}.tokens", load.tokens.value)
+    token = place.issuer.token(load.scope)
+    path = load.path
+    if load.follow is not None:
+        path = linked(ask(server, load.path, bearer(token)), load.follow)
     script = place.folder / f"{label}.lua"
-    script.write_text(wrk.script(load.path, tokens))
-    return Side(server, load, place.issuer.token(load.scope()), script)
+    script.write_text(wrk.script(path, tokens))
+    return Side(server, load, path, token, script)
 
 
 def check(side: Side) -> None:
     """Ask once and look at the answer: status 200, the resource or the number of entries, nobody else's data."""
-    status, body = get(side.server, side.load.path, side.headers)
-    name = f"{side.server.name} at {side.load.path}"
-    if status != 200:
-        said = body[:500].decode(errors="replace")
-        raise WrongAnswer(f"{name} answered {status}: {said}\n  {side.server.log_end()}")
-    answer = json.loads(body)
-    expected = side.load.entries
-    if expected is None:
-        if answer.get("resourceType") != "Observation":
-            raise WrongAnswer(f"{name} answered with a {answer.get('resourceType')}, not an Observation")
-        return
-    entries = answer.get("entry", [])
-    matches = [one for one in entries if one.get("search", {}).get("mode") == "match"]
-    if len(matches) != expected:
-        raise WrongAnswer(f"{name} answered {len(matches)} matches instead of {expected}")
-    foreign = [one for one in matches if one["resource"]["subject"]["reference"] != f"Patient/{PATIENT}"]
-    if foreign:
-        raise WrongAnswer(f"{name} passed {len(foreign)} entries of another patient")
+    answer = ask(side.server, side.path, side.headers)
+    try:
+        look(answer, side.load.entries)
+    except WrongAnswer as error:
+        raise WrongAnswer(f"{side.server.name} at {side.path}: {error}") from error
 
 
 class Bench:
@@ -87,10 +78,10 @@ class Bench:
     def run(self, side: Side, seconds: float | None = None) -> Run:
         """Send the load once; raises `wrk.BadRun` when some answers were errors."""
         line = wrk.command(
-            side.server.url(side.load.path),
+            side.server.url(side.path),
             side.script,
             seconds or self._seconds,
-            CONNECTIONS,
+            side.load.connections,
             [f"{name}: {value}" for name, value in side.headers.items()],
         )
         server = side.server.family()
@@ -99,8 +90,9 @@ class Bench:
         done = subprocess.run(pinned(self._cores.load, line), capture_output=True, text=True, check=False)
         after = (machine_seconds(), cpu_seconds(known), _children(), cpu_seconds(server), time.monotonic())
         machine, ours, load, used, wall = (late - early for late, early in zip(after, before, strict=True))
-        summary = wrk.usable(wrk.parse(done.stdout + done.stderr), side.server.url(side.load.path))
-        return Run(summary.requests, used, summary.wall_seconds, max(0.0, (machine - ours - load) / wall))
+        summary = wrk.usable(wrk.parse(done.stdout + done.stderr), side.server.url(side.path))
+        foreign = max(0.0, (machine - ours - load) / wall)
+        return Run(summary.requests, used, summary.wall_seconds, foreign, side.load.units)
 
     def round(self, ours: Side, peer: Side) -> Round:
         """A B B A."""
@@ -119,7 +111,7 @@ class Bench:
     def warm(self, side: Side) -> None:
         """Let a server fill its caches and pools; with many tokens, until each has been seen once."""
         self.run(side, 2.0)
-        left = side.load.tokens.value
+        left = 0 if side.load.tokens is Tokens.ONE else side.load.tokens.value
         while left > 0:
             left -= self.run(side, 1.0).requests
 

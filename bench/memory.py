@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import time
 
+from bench.answer import WrongAnswer
 from bench.bodies import BINARY, LARGE_BYTES, write_binary
-from bench.load import WrongAnswer
 from bench.machine import Cores, forget_peak, resident
 from bench.ratios import MemoryRow, memory_row
 from bench.servers import Gateway, Place

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from statistics import median
+
+
+class Unit(Enum):
+    """What a row's CPU time is counted by."""
+
+    REQUEST = "request"
+    ENTRY = "entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +24,8 @@ class Run:
     wall_seconds: float
     foreign_cores: float
     """CPU used meanwhile by processes that are not part of the benchmark, in cores (0.1 is a tenth of one core)."""
-
-    @property
-    def microseconds(self) -> float:
-        """CPU time of the server per request."""
-        return 1e6 * self.cpu_seconds / self.requests
+    units: int = 1
+    """What each request counts for: 1, or the entries of its answer in a row that counts by the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +37,15 @@ class Round:
 
     @property
     def ours_us(self) -> float:
-        return per_request(self.ours)
+        return per_unit(self.ours)
 
     @property
     def peer_us(self) -> float:
-        return per_request(self.peer)
+        return per_unit(self.peer)
 
     @property
     def ratio(self) -> float:
-        """Requests per CPU second, ours over the peer's: above 1 we are the cheaper one."""
+        """Requests (or entries) per CPU second, ours over the peer's: above 1 we are the cheaper one."""
         return self.peer_us / self.ours_us
 
     @property
@@ -84,6 +89,7 @@ class Row:
     peer_rps: float
     goal: str | None
     met: bool | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +102,10 @@ class MemoryRow:
     met: bool
 
 
-def per_request(runs: Iterable[Run]) -> float:
-    """CPU microseconds per request over several runs taken together."""
+def per_unit(runs: Iterable[Run]) -> float:
+    """CPU microseconds per request, or per entry, over several runs taken together."""
     kept = list(runs)
-    return 1e6 * sum(run.cpu_seconds for run in kept) / sum(run.requests for run in kept)
+    return 1e6 * sum(run.cpu_seconds for run in kept) / sum(run.requests * run.units for run in kept)
 
 
 def per_second(runs: Iterable[Run]) -> float:
@@ -121,7 +127,15 @@ def select(rounds: Sequence[Round], wanted: int, quiet: float) -> tuple[list[Rou
     return clean + disturbed[: wanted - len(clean)], True
 
 
-def row(name: str, peer: str, rounds: Sequence[Round], wanted: int, quiet: float, goal: Goal | None) -> Row:
+def row(
+    name: str,
+    peer: str,
+    rounds: Sequence[Round],
+    wanted: int,
+    quiet: float,
+    goal: Goal | None,
+    unit: Unit = Unit.REQUEST,
+) -> Row:
     """The median of the paired ratios, with its range, and the medians of both sides."""
     kept, noisy = select(rounds, wanted, quiet)
     ratios = [one.ratio for one in kept]
@@ -141,6 +155,7 @@ def row(name: str, peer: str, rounds: Sequence[Round], wanted: int, quiet: float
         peer_rps=round(median(per_second(one.peer) for one in kept)),
         goal=goal.words if goal else None,
         met=middle >= goal.ratio if goal else None,
+        unit=unit.value,
     )
 
 

@@ -7,9 +7,23 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.ratios import MemoryRow, Row
+from bench.ratios import MemoryRow, Row, Unit
 
-_HEAD = ("name", "peer", "ratio", "min", "max", "us ours", "us peer", "rps ours", "rps peer", "rounds", "goal", "met?")
+_HEAD = (
+    "name",
+    "peer",
+    "ratio",
+    "min",
+    "max",
+    "us ours",
+    "us peer",
+    "per",
+    "rps ours",
+    "rps peer",
+    "rounds",
+    "goal",
+    "met?",
+)
 
 
 def table(rows: Sequence[Row], memory: Sequence[MemoryRow]) -> str:
@@ -25,14 +39,16 @@ def table(rows: Sequence[Row], memory: Sequence[MemoryRow]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    digits = 1 if row.unit == Unit.ENTRY.value else 0
     return (
         row.name + ("*" if row.noisy else ""),
         row.peer,
         f"{row.ratio:.2f}",
         f"{row.min:.2f}",
         f"{row.max:.2f}",
-        f"{row.ours_us:.0f}",
-        f"{row.peer_us:.0f}",
+        f"{row.ours_us:.{digits}f}",
+        f"{row.peer_us:.{digits}f}",
+        row.unit,
         f"{row.ours_rps:.0f}",
         f"{row.peer_rps:.0f}",
         str(row.rounds),

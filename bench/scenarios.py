@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import assert_never
 
-from bench.bodies import BUNDLE, HALF, LARGE_BUNDLE, LARGE_PAGE, PAGE, READ
+from bench.bodies import BUNDLE, FIRST_PAGE, HALF, LARGE_BUNDLE, LARGE_PAGE, PAGE, READ, SECOND_PAGE, bundle_of
 from bench.envoy import Envoy, EnvoyWithBody, EnvoyWithPlainBody
-from bench.ratios import Goal, at_least, costs_at_most
+from bench.ratios import Goal, Unit, at_least, costs_at_most
 from bench.servers import Gateway, Hello, NginxProxy, Server
-from bench.tokens import SCOPE, many_scopes
+from bench.tokens import SCOPE, scopes
 
 MANY_TOKENS = 10_000
+FEW_CONNECTIONS = 4
+"""For pages of thousands of entries: only dozens are answered in a run, and each one that is in flight at its end has
+cost CPU without being counted."""
 
 
 class Tokens(Enum):
@@ -24,12 +27,30 @@ class Tokens(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The requests of one side, and how many entries a right answer has (None: it is not a Bundle)."""
+    """The requests of one side, and how many entries a right answer has (None: it is not a Bundle).
+
+    With `follow` the load goes not to `path` but to where that link of its answer leads.
+    """
 
     path: str
     entries: int | None = None
-    scope: Callable[[], str] = field(default=lambda: SCOPE)
+    scope: str = SCOPE
     tokens: Tokens = Tokens.ONE
+    connections: int = 16
+    follow: str | None = None
+    unit: Unit = Unit.REQUEST
+
+    @property
+    def units(self) -> int:
+        """What each answer counts for."""
+        match self.unit:
+            case Unit.REQUEST:
+                return 1
+            case Unit.ENTRY:
+                assert self.entries, f"{self.path} has no entries to count by"
+                return self.entries
+            case _:
+                assert_never(self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,8 @@ _READ = Load(READ)
 _BUNDLE = Load(BUNDLE, PAGE)
 _HALF = Load(HALF, PAGE // 2)
 _LARGE = Load(LARGE_BUNDLE, LARGE_PAGE)
+_SEALED = Load(FIRST_PAGE, PAGE, follow="next")
+_DIRECT = Load(SECOND_PAGE, PAGE)
 
 
 def _beside(
@@ -57,8 +80,16 @@ def _beside(
     return Scenario(name, title or peer.name, ours, peer, load, load, goal)
 
 
-def _against_itself(name: str, other: str, load: Load, other_load: Load, goal: Goal) -> Scenario:
+def _against_itself(name: str, other: str, load: Load, other_load: Load, goal: Goal | None = None) -> Scenario:
     return Scenario(name, other, Gateway, Gateway, load, other_load, goal)
+
+
+def _at(connections: int, name: str, load: Load) -> Scenario:
+    return _beside(f"{name}-at-{connections}", Gateway, Envoy, replace(load, connections=connections))
+
+
+def _growth(path: str, entries: int) -> Load:
+    return Load(path, entries, connections=FEW_CONNECTIONS, unit=Unit.ENTRY)
 
 
 SCENARIOS = (
@@ -67,13 +98,21 @@ SCENARIOS = (
     _beside("bundle-60kb", Gateway, EnvoyWithBody, _BUNDLE, at_least(4)),
     _beside("bundle-60kb", Gateway, EnvoyWithPlainBody, _BUNDLE),
     _against_itself("half-dropped", "all-passed", _HALF, _BUNDLE, at_least(0.7)),
-    _against_itself("scopes-200", "scopes-1", Load(READ, scope=many_scopes), _READ, costs_at_most(1.1)),
+    _against_itself("page-of-20", "asked-directly", _SEALED, _DIRECT),
+    _against_itself("entries-500", "entries-20", _growth(bundle_of(500), 500), _growth(BUNDLE, PAGE)),
+    _against_itself("entries-5000", "entries-20", _growth(bundle_of(5000), 5000), _growth(BUNDLE, PAGE)),
+    _against_itself("scopes-20", "scopes-1", Load(READ, scope=scopes(20)), _READ),
+    _against_itself("scopes-200", "scopes-1", Load(READ, scope=scopes(200)), _READ, costs_at_most(1.1)),
     _against_itself("tokens-10000", "tokens-1", Load(READ, tokens=Tokens.MANY), _READ, costs_at_most(1.1)),
     _beside("read-2kb", Gateway, Hello, _READ, at_least(0.40)),
     _beside("bundle-60kb", Gateway, Hello, _BUNDLE, at_least(0.20)),
     _beside("read-2kb", Gateway, NginxProxy, _READ),
     _beside("bundle-60kb", Gateway, NginxProxy, _BUNDLE),
     _beside("bundle-2mb", Gateway, Envoy, _LARGE),
+    _at(1, "read-2kb", _READ),
+    _at(64, "read-2kb", _READ),
+    _at(1, "bundle-60kb", _BUNDLE),
+    _at(64, "bundle-60kb", _BUNDLE),
 )
 
 CALIBRATION = (

@@ -187,13 +187,14 @@ _STATIC = """
   open_file_cache_valid 1h;
   types {{ }}
   etag off;
-  map $arg_code $bundle {{ default all; half half; large large; }}
+  map $arg_code $bundle {{ default all; ~^[a-z0-9-]+$ $arg_code; }}
   server {{
     listen 127.0.0.1:{port} backlog=1024;
     root {root};
     default_type application/fhir+json;
     location / {{ add_header ETag 'W/"1"'; }}
     location = /fhir/Observation {{ add_header ETag 'W/"1"'; try_files /bundles/$bundle =404; }}
+    location = /fhir {{ add_header ETag 'W/"1"'; try_files /bundles/second =404; }}
     location /fhir/Binary/ {{ add_header ETag 'W/"1"'; default_type application/fhir+ndjson; }}
   }}
 """

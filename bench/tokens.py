@@ -31,10 +31,15 @@ _TYPES = (
 )
 
 
-def many_scopes() -> str:
-    """200 scopes: read and search, create, and update of 66 types in scopes of their own, and two about identity."""
-    scopes = [f"patient/{name}.{letters}" for name in _TYPES.split() for letters in ("rs", "c", "u")]
-    return " ".join(["openid", "fhirUser", *scopes])
+def scopes(count: int) -> str:
+    """Two scopes about identity, and read and search, create, and update of each type in scopes of their own.
+
+    So `count` is 2 more than a multiple of 3. Observation is always among the types, in its place of the alphabet.
+    """
+    types = _TYPES.split()
+    here = types.index("Observation")
+    chosen = sorted((types[here:] + types[:here])[: (count - 2) // 3])
+    return " ".join(["openid", "fhirUser", *(f"patient/{name}.{kind}" for name in chosen for kind in ("rs", "c", "u"))])
 
 
 class Issuer:

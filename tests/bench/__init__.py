@@ -1,1 +1,1 @@
-"""The benchmark's own arithmetic and parsing; nothing here measures time."""
+"""The benchmark's own arithmetic, parsing and answers; nothing here measures time."""

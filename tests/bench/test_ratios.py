@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.ratios import Goal, Round, Row, Run, at_least, costs_at_most, memory_row, per_second, row, select
+from bench.ratios import Goal, Round, Row, Run, Unit, at_least, costs_at_most, memory_row, per_second, row, select
 
 
 def run(microseconds: float, foreign: float = 0.0, requests: int = 1000) -> Run:
@@ -27,6 +27,13 @@ def test_the_two_runs_of_a_side_are_weighed_by_their_requests() -> None:
     both = Round((run(10, requests=3000), run(50, requests=1000)), (run(20), run(20)))
     assert both.ours_us == pytest.approx(20)
     assert both.ratio == pytest.approx(1)
+
+
+def test_a_row_by_the_entry_divides_each_side_by_the_entries_of_its_own_page() -> None:
+    large, small = Run(10, 0.040, 2.0, 0.0, units=500), Run(100, 0.020, 2.0, 0.0, units=20)
+    made = row("entries-500", "entries-20", [Round((large, large), (small, small))], 1, 1.0, None, Unit.ENTRY)
+    assert (made.ours_us, made.peer_us, made.ratio, made.unit) == (8.0, 10.0, 1.25, "entry")
+    assert (made.ours_rps, made.peer_rps) == (5, 50)
 
 
 @given(st.floats(1, 1e4), st.floats(1, 1e4), st.floats(0.001, 1))

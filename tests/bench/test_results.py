@@ -1,4 +1,4 @@
-"""The table, the JSON, the folded stacks, the bodies and the list of rows."""
+"""The table, the JSON, the folded stacks and the bodies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from bench import bodies
 from bench.profile import parse_folded
 from bench.ratios import MemoryRow, Row
 from bench.results import document, table, write
-from bench.scenarios import CALIBRATION, SCENARIOS, chosen
-from bench.tokens import many_scopes
+from gateway.fhir.links import page_target
+from gateway.settings.upstream import Upstream
 
-_ROW = Row("read-2kb", "envoy", 1.2, 1.1, 1.3, 50.0, 60.0, 5, 1, False, 20000, 16000, ">= 1.1", True)
-_MISSED = Row("bundle-60kb", "envoy", 0.5, 0.4, 0.6, 120.0, 60.0, 5, 5, True, 8000, 16000, ">= 0.55", False)
+_ROW = Row("read-2kb", "envoy", 1.2, 1.1, 1.3, 50.0, 60.0, 5, 1, False, 20000, 16000, ">= 1.1", True, "request")
+_MISSED = Row("bundle-60kb", "envoy", 0.5, 0.4, 0.6, 120.0, 60.0, 5, 5, True, 8000, 16000, ">= 0.55", False, "request")
+_BY_ENTRY = Row("entries-500", "entries-20", 1.1, 1.0, 1.2, 8.53, 9.41, 5, 0, False, 230, 5300, None, None, "entry")
 _MEMORY = MemoryRow("memory-idle", 61.2, "<= 70 MB", True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> bodies.Site:
+    """Everything that the upstream serves, written once."""
+    return bodies.write_site(tmp_path_factory.mktemp("site"))
 
 
 def test_the_table_shows_what_was_met_what_was_missed_and_what_was_disturbed() -> None:
@@ -28,12 +35,16 @@ def test_the_table_shows_what_was_met_what_was_missed_and_what_was_disturbed() -
     assert lines[-1].startswith("* too few undisturbed rounds")
 
 
+def test_a_row_counted_by_the_entry_says_so_and_shows_tenths_of_its_few_microseconds() -> None:
+    assert table([_BY_ENTRY], []).splitlines()[2].split()[5:8] == ["8.5", "9.4", "entry"]
+
+
 def test_the_json_has_rows_with_the_agreed_keys(tmp_path: Path) -> None:
     path = tmp_path / "results/latest.json"
     write(path, document([_ROW], [_MEMORY], {"cores": 2}))
     content = json.loads(path.read_text())
     assert set(content) == {"machine", "rows", "memory"}
-    assert {"name", "peer", "ratio", "min", "max", "ours_us", "peer_us", "rounds"} <= set(content["rows"][0])
+    assert {"name", "peer", "ratio", "min", "max", "ours_us", "peer_us", "rounds", "unit"} <= set(content["rows"][0])
     assert content["memory"] == [{"name": "memory-idle", "mb": 61.2, "goal": "<= 70 MB", "met": True}]
 
 
@@ -48,32 +59,33 @@ def test_folded_stacks_tell_own_time_from_time_in_calls() -> None:
     assert parse_folded("") == []
 
 
-def test_the_bodies_have_the_sizes_that_the_rows_are_named_after(tmp_path: Path) -> None:
-    site = bodies.write_site(tmp_path)
+def test_the_bodies_have_the_sizes_that_the_rows_are_named_after(site: bodies.Site) -> None:
     assert 1_800 < site.read.stat().st_size < 2_200
     assert 55_000 < site.bundle("all").stat().st_size < 65_000
     assert 1_900_000 < site.bundle("large").stat().st_size < 2_200_000
 
 
-def test_half_of_the_mixed_page_is_another_patients(tmp_path: Path) -> None:
-    page = json.loads(bodies.write_site(tmp_path).bundle("half").read_text())
+def test_entries_are_as_large_on_a_large_page_as_on_a_small_one(site: bodies.Site) -> None:
+    small = site.bundle("all").stat().st_size / bodies.PAGE
+    for count in (500, 5000):
+        assert site.bundle(f"entries-{count}").stat().st_size / count == pytest.approx(small, rel=0.02)
+
+
+def test_the_largest_page_is_one_that_the_gateway_reads_to_verify_it(site: bodies.Site) -> None:
+    most = Upstream.model_fields["max_verified_body_bytes"].default
+    assert site.bundle("entries-5000").stat().st_size < most
+
+
+def test_the_first_page_leads_to_the_second_in_a_way_that_the_gateway_seals(site: bodies.Site) -> None:
+    first, second = (json.loads(site.bundle(name).read_text()) for name in ("first", "second"))
+    for page, relations in ((first, {"self", "next"}), (second, {"self", "next", "previous"})):
+        links = {link["relation"]: link["url"] for link in page["link"]}
+        assert links.keys() == relations
+        assert (page_target(links["next"], ("/fhir",)) or "").startswith("?_getpages=")
+    assert len(second["entry"]) == bodies.PAGE
+
+
+def test_half_of_the_mixed_page_is_another_patients(site: bodies.Site) -> None:
+    page = json.loads(site.bundle("half").read_text())
     subjects = [entry["resource"]["subject"]["reference"] for entry in page["entry"]]
     assert subjects.count("Patient/a") == subjects.count("Patient/b") == bodies.PAGE // 2
-
-
-def test_there_are_two_hundred_distinct_scopes() -> None:
-    scopes = many_scopes().split()
-    assert len(set(scopes)) == len(scopes) == 200
-    assert "patient/Observation.rs" in scopes
-
-
-def test_a_row_is_chosen_by_its_name_or_by_name_and_peer() -> None:
-    assert {one.peer_name for one in chosen(["read-2kb"], calibrate=False)} == {"envoy", "hello", "nginx"}
-    assert [one.peer_name for one in chosen(["read-2kb:hello"], calibrate=False)] == ["hello"]
-    assert chosen([], calibrate=False) == list(SCENARIOS)
-    assert chosen([], calibrate=True) == list(CALIBRATION)
-
-
-def test_no_two_rows_have_the_same_name_and_peer() -> None:
-    keys = [(one.name, one.peer_name) for one in (*SCENARIOS, *CALIBRATION)]
-    assert len(set(keys)) == len(keys)
