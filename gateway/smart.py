@@ -40,7 +40,7 @@ from gateway.web.smart.directory import Directory
 from gateway.web.smart.documents import smart_configuration
 from gateway.web.smart.parts import KeyRing, LauncherAccount, Remembered, SmartParts, Spans
 from gateway.web.smart.providers import ProviderSettings, SignInProvider
-from gateway.web.smart.server import SmartServer, on_store_away
+from gateway.web.smart.server import SmartServer
 from gateway.web.smart.users import Users
 
 _log = structlog.get_logger(__name__)
@@ -98,8 +98,8 @@ class Smart:
         return self.server.routes(urlsplit(self._settings.own_issuer()).path, base_path)
 
     def exception_handlers(self) -> dict[Any, Any]:
-        """What is answered while the store is away."""
-        return {StoreAwayError: on_store_away}
+        """None: every address tells whom it is for why it cannot go on (`gateway/web/smart/audience.py`)."""
+        return {}
 
     async def begin(self, forget: Callable[[str], None]) -> list[asyncio.Task[None]]:
         """The tasks that run from now on; `forget` is told of each end. Raises `StoreAwayError`."""

@@ -16,7 +16,7 @@ from gateway.storage.sessions import Transaction
 from gateway.telemetry.event import EventKind
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.requests import error_page, page_form, remote_of, see_other
+from gateway.web.smart.requests import page_form, remote_of, see_other
 from gateway.web.smart.walk import Again, Walk
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ _ADDRESS_FACTOR = 10
 
 
 class AnswersOfPeople:
-    """One method for each form."""
+    """One method for each form, which raises `PageError` where the form is not believed."""
 
     def __init__(self, parts: SmartParts, cookies: Cookies, walk: Walk) -> None:
         self._parts = parts
@@ -36,18 +36,15 @@ class AnswersOfPeople:
 
     async def login(self, request: Request) -> Response:
         """User name and password, or cancel."""
-        try:
-            transaction, fields, _ = await self._posted(request)
-            if fields.get("decision") == "cancel":
-                return await self._walk.ending.deny(transaction)
-            user, problem = await self.check_password(fields, request)
-            if user is None:
-                return await self._walk.go_on(
-                    transaction, request, Again(problem, username=(fields.get("username") or "")[:200])
-                )
-            return await self.signed_in(transaction, user, request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        transaction, fields, _ = await self._posted(request)
+        if fields.get("decision") == "cancel":
+            return await self._walk.ending.deny(transaction)
+        user, problem = await self.check_password(fields, request)
+        if user is None:
+            return await self._walk.go_on(
+                transaction, request, Again(problem, username=(fields.get("username") or "")[:200])
+            )
+        return await self.signed_in(transaction, user, request)
 
     async def check_password(self, fields: Parameters, request: Request) -> tuple[User | None, str]:
         """The user, or what to say. Tries are counted per name and per address, in the store (RFC 9700)."""
@@ -112,44 +109,35 @@ class AnswersOfPeople:
 
     async def patient(self, request: Request) -> Response:
         """The patient that was chosen, one of those that were offered."""
-        try:
-            transaction, fields, _ = await self._posted(request)
-            if fields.get("decision") == "cancel":
-                return await self._walk.ending.deny(transaction)
-            chosen = fields.get("patient")
-            if chosen is None:
-                return await self._walk.go_on(transaction, request, Again("Please choose a patient."))
-            if transaction.user is None or f"Patient/{chosen}" not in transaction.offered:
-                raise PageError("choice_not_offered", "The patient that was sent is none of those that were offered.")
-            following = replace(transaction.with_context(patient=chosen), offered=(), patient_name="")
-            return await self._on(following)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        transaction, fields, _ = await self._posted(request)
+        if fields.get("decision") == "cancel":
+            return await self._walk.ending.deny(transaction)
+        chosen = fields.get("patient")
+        if chosen is None:
+            return await self._walk.go_on(transaction, request, Again("Please choose a patient."))
+        if transaction.user is None or f"Patient/{chosen}" not in transaction.offered:
+            raise PageError("choice_not_offered", "The patient that was sent is none of those that were offered.")
+        following = replace(transaction.with_context(patient=chosen), offered=(), patient_name="")
+        return await self._on(following)
 
     async def encounter(self, request: Request) -> Response:
         """The visit that was chosen, or none in particular."""
-        try:
-            transaction, fields, _ = await self._posted(request)
-            if fields.get("decision") == "cancel":
-                return await self._walk.ending.deny(transaction)
-            chosen = fields.get("encounter")
-            if transaction.user is None or (chosen is not None and f"Encounter/{chosen}" not in transaction.offered):
-                raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
-            following = replace(transaction.with_context(encounter=chosen), offered=(), encounter_settled=True)
-            return await self._on(following)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        transaction, fields, _ = await self._posted(request)
+        if fields.get("decision") == "cancel":
+            return await self._walk.ending.deny(transaction)
+        chosen = fields.get("encounter")
+        if transaction.user is None or (chosen is not None and f"Encounter/{chosen}" not in transaction.offered):
+            raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
+        following = replace(transaction.with_context(encounter=chosen), offered=(), encounter_settled=True)
+        return await self._on(following)
 
     async def consent(self, request: Request) -> Response:
         """What the person agreed to."""
-        try:
-            transaction, fields, pairs = await self._posted(request)
-            if fields.get("decision") != "allow":
-                return await self._walk.ending.deny(transaction)
-            remember = fields.get("remember") is not None
-            return await self._walk.agree(transaction, request, pairs, remember=remember)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        transaction, fields, pairs = await self._posted(request)
+        if fields.get("decision") != "allow":
+            return await self._walk.ending.deny(transaction)
+        remember = fields.get("remember") is not None
+        return await self._walk.agree(transaction, request, pairs, remember=remember)
 
     async def _posted(self, request: Request) -> tuple[Transaction, Parameters, tuple[tuple[str, str], ...]]:
         """The request under way and the fields, if browser and page are the right ones. Raises `PageError`."""

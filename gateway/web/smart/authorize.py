@@ -1,9 +1,7 @@
 """`/authorize`: an app's request is checked, remembered, and shown to the person in the browser that brought it."""
 
 from dataclasses import replace
-from typing import Any
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,25 +11,21 @@ from gateway.oauth.parameters import MalformedParametersError, read_form
 from gateway.storage.handles import digest, new_id
 from gateway.storage.launches import Launch
 from gateway.storage.sessions import Transaction
-from gateway.storage.store import StoreAwayError
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import (
     FORM,
     MAX_FORM,
     BodyTooLargeError,
-    error_page,
     media_type,
     read_body,
     see_other,
 )
 from gateway.web.smart.walk import LOGIN, Again, Walk
 
-_log = structlog.get_logger(__name__)
-
 
 class Authorize:
-    """The authorization endpoint, and the address of each request that is under way."""
+    """The authorization endpoint, and the address of each request that is under way. They raise `PageError`."""
 
     def __init__(self, parts: SmartParts, cookies: Cookies, walk: Walk) -> None:
         self._parts = parts
@@ -43,8 +37,6 @@ class Authorize:
         try:
             asked = await self._read(request)
             return await self._remember(asked, request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
         except RedirectError as error:
             return self._walk.ending.redirect(error.redirect_uri, error.parameters())
 
@@ -103,29 +95,9 @@ class Authorize:
 
     async def show(self, request: Request) -> Response:
         """GET of a request under way: its next step."""
-        try:
-            return await self._walk.go_on(await self._walk.current(request), request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        return await self._walk.go_on(await self._walk.current(request), request)
 
     async def search(self, request: Request) -> Response:
         """GET of the patient picker with a name to search by."""
-        try:
-            name = request.query_params.get("name", "").strip()[:100]
-            return await self._walk.go_on(await self._walk.current(request), request, Again(name=name))
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
-
-
-def unavailable(_: Request, error: Exception) -> Response:
-    """The store is away: a page that says so; never a way on (authorization.md "Tokens and state")."""
-    assert isinstance(error, StoreAwayError)
-    _log.error("the store does not answer", detail=str(error)[:200])
-    details: dict[str, Any] = {"retry-after": "5"}
-    response = error_page(
-        PageError("store_unavailable", "Sign-in is not available at the moment. Please try again in a minute."),
-        (),
-        status=503,
-    )
-    response.headers.update(details)
-    return response
+        name = request.query_params.get("name", "").strip()[:100]
+        return await self._walk.go_on(await self._walk.current(request), request, Again(name=name))

@@ -32,7 +32,7 @@ _TARGETS = frozenset({"apps", "manage"})
 
 
 class Places:
-    """Pages for who is signed in; who is not is asked to sign in first and comes back."""
+    """Pages for who is signed in; who is not is asked to sign in first and comes back. They raise `PageError`."""
 
     def __init__(self, parts: SmartParts, cookies: Cookies, people: AnswersOfPeople, launching: Launching) -> None:
         self._parts = parts
@@ -48,14 +48,11 @@ class Places:
         action = f"{self._parts.issuer}/sign-in?to={target}"
         if request.method == "GET":
             return self._login_page(request, action, "")
-        try:
-            fields, _ = await page_form(request)
-            binding = self._cookies.binding(request)
-            if binding is None or not is_bound(binding, fields.get("csrf") or ""):
-                return self._login_page(request, action, "Please try again.")
-            user, problem = await self._people.check_password(fields, request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        fields, _ = await page_form(request)
+        binding = self._cookies.binding(request)
+        if binding is None or not is_bound(binding, fields.get("csrf") or ""):
+            return self._login_page(request, action, "Please try again.")
+        user, problem = await self._people.check_password(fields, request)
         if user is None:
             return self._login_page(request, action, problem, username=fields.get("username") or "")
         response = see_other(f"{self._parts.issuer}/{target}")
@@ -87,10 +84,7 @@ class Places:
 
     async def sign_out(self, request: Request) -> Response:
         """POST: the session ends, and with it what was granted for as long as it lasts (edge case 62)."""
-        try:
-            session, _ = await self._posted(request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        session, _ = await self._posted(request)
         cookie = self._cookies.session(request)
         if cookie is not None:
             await self._parts.remembered.sessions.end(cookie)
@@ -117,8 +111,6 @@ class Places:
                 return await self._open(request)
             return await self._gallery_page(session, request.query_params.get("name", ""),
                                             request.query_params.get("patient", ""), "")  # fmt: skip
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
         except Refused as refused:
             return self._away(refused.deny.reason)
 
@@ -175,12 +167,7 @@ class Places:
         session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         if session is None:
             return see_other(f"{self._parts.issuer}/sign-in?to=manage")
-        notice = ""
-        try:
-            if request.method == "POST":
-                notice = await self._end(request)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        notice = await self._end(request) if request.method == "POST" else ""
         granted = await self._parts.remembered.authorizations.of_user(session.user.subject)
         view = GrantsView(
             action=f"{self._parts.issuer}/manage",

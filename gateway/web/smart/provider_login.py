@@ -16,12 +16,12 @@ from gateway.web.smart.provider_errors import SignInError
 from gateway.web.smart.provider_pages import ProviderPages
 from gateway.web.smart.provider_visit import ProviderVisit
 from gateway.web.smart.providers import Expected, Wishes
-from gateway.web.smart.requests import error_page, see_other
+from gateway.web.smart.requests import see_other
 from gateway.web.smart.walk import Walk
 
 
 class ProviderLogin:
-    """The endpoints of a login elsewhere; `visit` are those for pages of our own."""
+    """The endpoints of a login elsewhere, which raise `PageError`; `visit` are those for pages of our own."""
 
     def __init__(self, parts: SmartParts, cookies: Cookies, walk: Walk, people: AnswersOfPeople) -> None:
         self._parts = parts
@@ -33,12 +33,9 @@ class ProviderLogin:
 
     async def leave(self, request: Request) -> Response:
         """GET: to the provider, with a state, a nonce and a challenge that only this request knows."""
-        try:
-            transaction = await self._walk.current(request)
-            index = request.path_params["index"]
-            provider = self._pages.provider(index)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+        transaction = await self._walk.current(request)
+        index = request.path_params["index"]
+        provider = self._pages.provider(index)
         try:
             departure = await provider.departure(
                 transaction.transaction_id, _wishes(transaction.request), self._parts.clock()
@@ -60,13 +57,11 @@ class ProviderLogin:
         """GET: back from the provider; the state must be one that this browser left with."""
         try:
             parameters = read_form(request.scope["query_string"])
-            visited = await self.visit.arrive(parameters, request)
-            return visited or await self._arrived(await self._returning(parameters, request), parameters, request)
-        except MalformedParametersError:
+        except MalformedParametersError as error:
             message = "The answer of the place where you signed in cannot be read."
-            return error_page(PageError("login_failed", message), self._parts.frame_ancestors)
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
+            raise PageError("login_failed", message) from error
+        visited = await self.visit.arrive(parameters, request)
+        return visited or await self._arrived(await self._returning(parameters, request), parameters, request)
 
     async def _arrived(self, transaction: Transaction, parameters: Parameters, request: Request) -> Response:
         # A state serves once, whatever comes of it (RFC 9700 4.7).

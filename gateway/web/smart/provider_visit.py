@@ -14,11 +14,14 @@ from gateway.web.smart.places import landing
 from gateway.web.smart.provider_errors import SignInError
 from gateway.web.smart.provider_pages import ProviderPages
 from gateway.web.smart.providers import Expected, Wishes
-from gateway.web.smart.requests import error_page, see_other
+from gateway.web.smart.requests import see_other
 
 
 class ProviderVisit:
-    """A login for a page of ours, bound to the browser by a cookie, against login CSRF (RFC 9700)."""
+    """A login for a page of ours, bound to the browser by a cookie, against login CSRF (RFC 9700).
+
+    Both ways raise `PageError`.
+    """
 
     def __init__(self, parts: SmartParts, cookies: Cookies, people: AnswersOfPeople, pages: ProviderPages) -> None:
         self._parts = parts
@@ -36,8 +39,6 @@ class ProviderVisit:
         index = request.path_params["index"]
         try:
             departure = await self._pages.provider(index).departure(new_id(), Wishes(), self._parts.clock())
-        except PageError as error:
-            return error_page(error, self._parts.frame_ancestors)
         except SignInError as error:
             return self._pages.failed(error, self._sign_in(target), request)
         visit = Visit(digest(binding), target, index, departure.nonce, departure.verifier)

@@ -1,7 +1,6 @@
-"""The addresses of the SMART server and what answers there."""
+"""The addresses of the SMART server, what answers there, and whom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.requests import Request
@@ -13,7 +12,8 @@ from gateway.storage.store import StoreAwayError
 from gateway.web.cors import preflight_headers, registered_headers
 from gateway.web.smart.administration import Administration, signing_keys
 from gateway.web.smart.answers_of_people import AnswersOfPeople
-from gateway.web.smart.authorize import Authorize, unavailable
+from gateway.web.smart.audience import Endpoint, for_machines, for_people
+from gateway.web.smart.authorize import Authorize
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.client_proof import ClientProof
 from gateway.web.smart.documents import Documents
@@ -29,11 +29,8 @@ from gateway.web.smart.token import TokenEndpoint
 from gateway.web.smart.walk import Walk
 
 _log = structlog.get_logger(__name__)
-Endpoint = Callable[[Request], Awaitable[Response]]
 # How soon every worker knows of clients and keys that another one added, in seconds.
 _REFRESH = 5.0
-_TO_READ = ["GET", "OPTIONS"]
-_FOR_MACHINES = frozenset({"/token", "/introspect", "/revoke", "/register", "/launch"})
 
 
 class SmartServer:
@@ -46,78 +43,86 @@ class SmartServer:
         cookies = Cookies(parts.secure, embedded=bool(parts.frame_ancestors))
         walk = Walk(parts, cookies)
         authorize = Authorize(parts, cookies, walk)
-        people = AnswersOfPeople(parts, cookies, walk)
+        answers = AnswersOfPeople(parts, cookies, walk)
         launching = Launching(parts)
         proof = ClientProof(parts)
         documents = Documents(parts)
-        places = Places(parts, cookies, people, launching)
-        provider = ProviderLogin(parts, cookies, walk, people)
+        places = Places(parts, cookies, answers, launching)
+        provider = ProviderLogin(parts, cookies, walk, answers)
         administration = Administration(parts)
         self._medplum = MedplumDoor(parts, launching, cookies)
         self._aidbox = AidboxDoor(parts, launching)
         step = "/authorize/{transaction}"
+        people, machines, apps = self._for_people, self._for_machines, self._for_apps
         self._routes: list[BaseRoute] = [
-            Route("/.well-known/openid-configuration", documents.openid, methods=_TO_READ),
-            Route("/jwks", documents.jwks, methods=_TO_READ),
-            Route("/authorize", authorize.begin, methods=["GET", "POST"]),
-            Route(step, authorize.show, methods=["GET"]),
-            Route(f"{step}/login", people.login, methods=["POST"]),
-            Route(f"{step}/provider/{{index:int}}", provider.leave, methods=["GET"]),
-            Route("/signed-in", provider.arrive, methods=["GET"]),
-            Route(f"{step}/patient", authorize.search, methods=["GET"]),
-            Route(f"{step}/patient", people.patient, methods=["POST"]),
-            Route(f"{step}/encounter", people.encounter, methods=["POST"]),
-            Route(f"{step}/consent", people.consent, methods=["POST"]),
-            self._for_machines("/token", TokenEndpoint(parts, proof).answer),
-            self._for_machines("/introspect", IntrospectionEndpoint(parts, proof).answer),
-            self._for_machines("/revoke", RevocationEndpoint(parts, proof).answer),
-            Route("/launch", LaunchEndpoint(parts, launching).answer, methods=["POST"]),
-            Route("/sign-in", places.sign_in, methods=["GET", "POST"]),
-            Route("/sign-in/provider/{index:int}", provider.visit.leave, methods=["GET"]),
-            Route("/sign-out", places.sign_out, methods=["POST"]),
-            Route("/apps", places.gallery, methods=["GET", "POST"]),
-            Route("/manage", places.manage, methods=["GET", "POST"]),
-            Route("/admin/clients", administration.clients, methods=["GET", "POST"]),
-            Route("/admin/clients/{client_id:path}", administration.client, methods=["GET", "DELETE"]),
-            Route("/admin/users", administration.users, methods=["POST"]),
-            Route("/admin/token", administration.token, methods=["POST"]),
-            Route("/admin/keys/rotate", administration.rotate, methods=["POST"]),
+            machines("/.well-known/openid-configuration", documents.openid, "GET", "OPTIONS"),
+            machines("/jwks", documents.jwks, "GET", "OPTIONS"),
+            people("/authorize", authorize.begin, "GET", "POST"),
+            people(step, authorize.show, "GET"),
+            people(f"{step}/login", answers.login, "POST"),
+            people(f"{step}/provider/{{index:int}}", provider.leave, "GET"),
+            people("/signed-in", provider.arrive, "GET"),
+            people(f"{step}/patient", authorize.search, "GET"),
+            people(f"{step}/patient", answers.patient, "POST"),
+            people(f"{step}/encounter", answers.encounter, "POST"),
+            people(f"{step}/consent", answers.consent, "POST"),
+            apps("/token", TokenEndpoint(parts, proof).answer),
+            apps("/introspect", IntrospectionEndpoint(parts, proof).answer),
+            apps("/revoke", RevocationEndpoint(parts, proof).answer),
+            machines("/launch", LaunchEndpoint(parts, launching).answer, "POST"),
+            people("/sign-in", places.sign_in, "GET", "POST"),
+            people("/sign-in/provider/{index:int}", provider.visit.leave, "GET"),
+            people("/sign-out", places.sign_out, "POST"),
+            people("/apps", places.gallery, "GET", "POST"),
+            people("/manage", places.manage, "GET", "POST"),
+            machines("/admin/clients", administration.clients, "GET", "POST"),
+            machines("/admin/clients/{client_id:path}", administration.client, "GET", "DELETE"),
+            machines("/admin/users", administration.users, "POST"),
+            machines("/admin/token", administration.token, "POST"),
+            machines("/admin/keys/rotate", administration.rotate, "POST"),
         ]
         if parts.registration:
-            self._routes.append(Route("/register", Registration(parts, administration).answer, methods=["POST"]))
+            self._routes.append(machines("/register", Registration(parts, administration).answer, "POST"))
 
     def routes(self, issuer_path: str, base_path: str) -> list[BaseRoute]:
         """The routes of the whole server; Medplum's door lies below the FHIR base, Aidbox's at the root.
 
         The issuer comes last: where it is the host itself, its mount takes every path that is left.
         """
+        machines, application = self._for_machines, f"{base_path}/ClientApplication"
         return [
-            Route(f"{base_path}/ClientApplication/{{client_id}}/$smart-launch", self._medplum.answer,
-                  methods=["GET", "POST"]),
-            Route(f"{base_path}/ClientApplication/$smart-launch", self._medplum.answer, methods=["GET", "POST"]),
-            Route("/rpc", self._aidbox.answer, methods=["POST"]),
+            machines(f"{application}/{{client_id}}/$smart-launch", self._medplum.answer, "GET", "POST"),
+            machines(f"{application}/$smart-launch", self._medplum.answer, "GET", "POST"),
+            machines("/rpc", self._aidbox.answer, "POST"),
             # A redirect that adds a slash would be a 307, which sends a form once more (edge case 22).
             Mount(issuer_path, Router(self._routes, redirect_slashes=False)),
-        ]  # fmt: skip
+        ]
 
     def origins(self, client_id: str | None) -> frozenset[str]:
         """The web origins of a client, or of all of them, as this worker knows them now."""
         return self._all_origins if client_id is None else self._origins.get(client_id, frozenset())
 
-    def _for_machines(self, path: str, endpoint: Endpoint) -> Route:
-        """An endpoint that apps in browsers call too: from registered origins, errors readable as well (CO-2, CO-5).
+    def _for_people(self, path: str, endpoint: Endpoint, *methods: str) -> Route:
+        """What goes wrong is told on a page."""
+        return Route(path, for_people(endpoint, self._parts.frame_ancestors), methods=methods)
+
+    def _for_machines(self, path: str, endpoint: Endpoint, *methods: str) -> Route:
+        """What goes wrong is told in JSON."""
+        return Route(path, for_machines(endpoint), methods=methods)
+
+    def _for_apps(self, path: str, endpoint: Endpoint) -> Route:
+        """For machines, apps in browsers among them: from registered origins, errors readable as well (CO-2, CO-5).
 
         The endpoint leaves the client that proved itself in `request.state`: its answer is for that one's origins.
         """
+        told = for_machines(endpoint)
 
         async def answer(request: Request) -> Response:
             origin = request.headers.get("origin")
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=dict(preflight_headers(origin, self._all_origins)))
             try:
-                response = await endpoint(request)
-            except StoreAwayError as error:
-                response = store_away(error)
+                response = await told(request)
             except Exception:
                 _log.exception("an endpoint failed", path=path)
                 response = error_answer(OAuthError(ErrorCode.SERVER_ERROR, "The server failed; its log says why."))
@@ -126,7 +131,7 @@ class SmartServer:
             response.headers.update(dict(registered_headers(origin, origins)))
             return response
 
-        return Route(path, answer, methods=["POST", "OPTIONS"])
+        return Route(path, answer, methods=("POST", "OPTIONS"))
 
     async def refresh(self) -> None:
         """Look at clients and keys again. Raises `StoreAwayError`."""
@@ -143,17 +148,3 @@ class SmartServer:
                 await self.refresh()
             except StoreAwayError as error:
                 _log.warning("the store does not answer", detail=str(error)[:200])
-
-
-def store_away(error: StoreAwayError) -> Response:
-    """What apps are told while the store is away: never a token (authorization.md "Tokens and state")."""
-    _log.error("the store does not answer", detail=str(error)[:200])
-    return error_answer(OAuthError(ErrorCode.TEMPORARILY_UNAVAILABLE, "Please try again in a moment."))
-
-
-async def on_store_away(request: Request, error: Exception) -> Response:
-    """The same for every other endpoint, as a page where people look."""
-    assert isinstance(error, StoreAwayError)
-    if any(request.url.path.endswith(path) for path in _FOR_MACHINES) or "/admin/" in request.url.path:
-        return store_away(error)
-    return unavailable(request, error)
