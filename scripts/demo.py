@@ -43,7 +43,6 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    say("Fetching the library of the demo app; the first time it takes some seconds ...")
     app = DemoApp(arguments.port + APP_OFFSET, f"http://127.0.0.1:{arguments.port}/fhir")
     with upstream(arguments.upstream) as base_url, gateway(base_url, arguments.port, arguments.folder) as process:
         print_way_in(arguments.port)

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.node import ROOT, install
+from scripts.node import fetch_node
+from scripts.once import ROOT
 
 FOLDER = ROOT / "demo" / "app"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
@@ -15,7 +16,7 @@ _FILES = ("index.html", "launch.html", "app.js", "launch.js", "style.css")
 
 def files(iss: str) -> dict[str, bytes]:
     """What is served, by path. The library is npm's, by the lock file."""
-    library = install(FOLDER) / "fhirclient" / "build" / "fhir-client.js"
+    library = fetch_node().install(FOLDER, "the demo app's library") / "fhirclient" / "build" / "fhir-client.js"
     served = {f"/{name}": (FOLDER / name).read_bytes() for name in _FILES}
     served["/"] = served["/index.html"]
     served["/fhir-client.js"] = library.read_bytes()

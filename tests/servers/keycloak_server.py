@@ -8,17 +8,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from scripts.once import CACHE, install_once, say
 from tests.servers.process import (
-    CACHE,
     NotAvailable,
     NotStarted,
     Server,
     free_port,
-    install_once,
     launch,
     leashed,
     need,
-    say,
     until_told_to_stop,
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import os
 import shutil
@@ -13,25 +12,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-"""The top of the repository."""
+from scripts.once import ROOT, NotAvailable
 
-CACHE = ROOT / ".cache"
-"""What is installed or built once and kept between runs; git ignores it."""
+__all__ = [
+    "ROOT",
+    "NotAvailable",
+    "NotStarted",
+    "Server",
+    "free_port",
+    "launch",
+    "leashed",
+    "need",
+    "until_told_to_stop",
+]
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 10.0
-
-
-class NotAvailable(Exception):
-    """A tool that this server needs is missing on this machine; the message names it in plain words."""
 
 
 class NotStarted(Exception):
@@ -85,23 +87,6 @@ def leashed(command: list[str]) -> list[str]:
     return [sys.executable, "-E", "-S", str(Path(__file__).with_name("leash.py")), *command]
 
 
-def install_once(folder: Path, stamp: str, install: Callable[[Path], None]) -> Path:
-    """Have `install` fill the folder, once for each `stamp` (what it is made from); test processes wait for each other.
-
-    A half-made folder is never taken for a whole one: the stamp is written last.
-    """
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = folder / ".ready"
-        if not ready.exists() or ready.read_text() != stamp:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            install(folder)
-            ready.write_text(stamp)
-    return folder
-
-
 def need(*tools: str) -> None:
     """Raise `NotAvailable` in plain words unless every command is on the path."""
     for tool in tools:
@@ -153,11 +138,6 @@ def until_told_to_stop(server: Server) -> None:
     signal.signal(signal.SIGTERM, stop)
     with server, contextlib.suppress(KeyboardInterrupt):
         sys.stdin.buffer.read()
-
-
-def say(sentence: str) -> None:
-    """Tell the person at the terminal what takes its time; standard output stays free for the base URL."""
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _await_ready(server: Server, url: str, deadline_seconds: float) -> None:

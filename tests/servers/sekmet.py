@@ -9,18 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from scripts.once import ROOT, install_once, say
 from tests.servers.load import NotLoaded
 from tests.servers.load import load as load_bundles
 from tests.servers.population import bundles, transaction, with_absolute_subject
 from tests.servers.process import (
-    ROOT,
     NotStarted,
     Server,
     free_port,
-    install_once,
     launch,
     leashed,
-    say,
     until_told_to_stop,
 )
 
