@@ -21,7 +21,8 @@ from gateway.web.smart.requests import (
     read_body,
     see_other,
 )
-from gateway.web.smart.walk import LOGIN, Again, Walk
+from gateway.web.smart.standing import LOGIN
+from gateway.web.smart.walk import Again, Walk
 
 
 class Authorize:

@@ -11,22 +11,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.oauth.authorization import Session, User
 from gateway.oauth.authorization_request import AuthorizationRequest
-from gateway.oauth.client import Client
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
-from gateway.oauth.granting import (
-    OFFLINE,
-    ONLINE,
-    can_be_remembered,
-    grantable,
-    needs_encounter,
-    needs_patient,
-    opens_anything,
-)
-from gateway.scopes.algebra import covers_any
+from gateway.oauth.granting import OFFLINE, can_be_remembered, needs_encounter, needs_patient, opens_anything
 from gateway.scopes.model import Scope
-from gateway.scopes.parse import parse_scopes
 from gateway.scopes.unparse import unparse, unparse_scope
 from gateway.storage.sessions import Transaction
 from gateway.web.answer import Refused
@@ -37,12 +25,10 @@ from gateway.web.smart.consent import chosen_scopes, consent_view
 from gateway.web.smart.ending import Ending
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import page
+from gateway.web.smart.standing import Ready, Standing
 from gateway.web.smart.steps import encounter_view, login_view, patient_view
 
 _log = structlog.get_logger(__name__)
-# A page that a person has open; the clock of a session's sign-in may be a moment behind the request's.
-_SAME_MOMENT = 1.0
-LOGIN = frozenset({"login", "select_account"})
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -58,22 +44,13 @@ class Again:
 _NOTHING = Again()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A request that needs nothing any more but consent to `offered`."""
-
-    transaction: Transaction
-    client: Client
-    user: User
-    offered: tuple[Scope, ...]
-
-
 class Walk:
     """The steps between an authorization request and its answer."""
 
     def __init__(self, parts: SmartParts, cookies: Cookies) -> None:
         self._parts = parts
         self._cookies = cookies
+        self._standing = Standing(parts, cookies)
         self.ending = Ending(parts)
 
     async def current(self, request: Request) -> Transaction:
@@ -110,16 +87,16 @@ class Walk:
 
     async def _step(self, transaction: Transaction, request: Request, again: Again) -> Response:
         ready = await self._ready(transaction, request, again)
-        if not isinstance(ready, _Ready):
+        if not isinstance(ready, Ready):
             return ready
-        if await self._agreed_before(ready):
+        if await self._standing.agreed_before(ready):
             return await self.ending.grant(ready.transaction, ready.client, ready.user, ready.offered)
         return await self._ask(ready, again.problem)
 
     async def _agreed(self, transaction: Transaction, request: Request, pairs: Pairs, remember: bool) -> Response:
         """Every step is looked at again: a consent that is posted early skips none of their checks (G-2, edge 30)."""
         ready = await self._ready(transaction, request, _NOTHING)
-        if not isinstance(ready, _Ready):
+        if not isinstance(ready, Ready):
             return ready
         if transaction.offered != _texts(ready.offered):
             return await self._ask(ready, "What the app can be given has changed. Please look again.")
@@ -133,19 +110,19 @@ class Walk:
             await self._parts.remembered.consents.put(user, ready.client.client_id, patient, scope)
         return response
 
-    async def _ready(self, transaction: Transaction, request: Request, again: Again) -> "_Ready | Response":
+    async def _ready(self, transaction: Transaction, request: Request, again: Again) -> Ready | Response:
         """The request with all that consent is about settled, or the page of the first step that is not."""
         asked = transaction.request
-        client = await self._client(transaction)
-        transaction = await self._signed_in(transaction, request)
+        client = await self._standing.client(transaction)
+        transaction = await self._standing.signed_in(transaction, request)
         user = transaction.user
         if user is None:
             self._interact(asked, ErrorCode.LOGIN_REQUIRED)
             return await self._show(
                 transaction, login_view(self._parts, transaction, client, self.address, again.problem, again.username)
             )
-        offered = self._offered(transaction, client)
-        transaction = await self._with_patient(transaction, offered)
+        offered = self._standing.offered(transaction, client)
+        transaction = await self._standing.with_patient(transaction, offered)
         if needs_patient(offered) and transaction.context.patient is None:
             self._interact(asked, ErrorCode.INTERACTION_REQUIRED)
             view, people = await patient_view(self._parts, transaction, client, self.address, again.name, again.problem)
@@ -156,96 +133,18 @@ class Walk:
                 self._interact(asked, ErrorCode.INTERACTION_REQUIRED)
                 return await self._show(replace(transaction, offered=visits), view_of_visits)
             transaction = replace(transaction, encounter_settled=True)
-        return _Ready(transaction, client, user, offered)
+        return Ready(transaction, client, user, offered)
 
-    async def _ask(self, ready: "_Ready", problem: str) -> Response:
+    async def _ask(self, ready: Ready, problem: str) -> Response:
         """The consent page."""
         transaction = replace(ready.transaction, offered=_texts(ready.offered))
         self._interact(transaction.request, ErrorCode.CONSENT_REQUIRED)
         view = consent_view(transaction, ready.client, ready.offered, self.address, problem)
         return await self._show(transaction, view)
 
-    async def _client(self, transaction: Transaction) -> Client:
-        """The client as it is now: one that was disabled meanwhile gets nothing."""
-        client = await self._parts.clients.find(transaction.request.client_id)
-        if client is None or transaction.request.redirect_uri not in client.redirect_uris:
-            raise PageError("client_unknown", "The app that asked is not registered here any more.")
-        return client
-
-    async def _signed_in(self, transaction: Transaction, request: Request) -> Transaction:
-        """With the user of the browser's session, unless the app wants a fresh login (A-21)."""
-        if transaction.user is None:
-            session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
-            if session is not None and self._is_fresh(session, transaction):
-                transaction = replace(
-                    transaction,
-                    user=session.user,
-                    session_id=session.session_id,
-                    signed_in_at=session.signed_in_at,
-                )
-        user = transaction.user
-        if user is not None and transaction.launched_for not in {None, user.subject}:
-            raise transaction.request.denied(
-                ErrorCode.INVALID_REQUEST, "The launch was made for another user than the one who is signed in."
-            )
-        return transaction
-
-    def _is_fresh(self, session: Session, transaction: Transaction) -> bool:
-        asked = transaction.request
-        if LOGIN & asked.prompt:
-            return session.signed_in_at >= transaction.started_at - _SAME_MOMENT and transaction.signed_in_here
-        if asked.max_age is not None:
-            return transaction.started_at - session.signed_in_at <= asked.max_age
-        return True
-
     def _interact(self, asked: AuthorizationRequest, code: ErrorCode) -> None:
         if "none" in asked.prompt:
             raise asked.denied(code, "The user would have to be asked, which prompt=none forbids.")
-
-    def _offered(self, transaction: Transaction, client: Client) -> tuple[Scope, ...]:
-        """The most that can be granted (SC-33). Raises `RedirectError` where that is nothing (edge case 101)."""
-        assert transaction.user is not None
-        asked = parse_scopes(transaction.request.scope).scopes
-        offered = grantable(asked, client, self._parts.limits_of(transaction.user))
-        if not transaction.launched:
-            # Without a launch there is no EHR session that it could last as long as (E-8): our own session it is.
-            offered = tuple(one for one in offered if one != ONLINE or OFFLINE not in offered)
-        if not opens_anything(offered):
-            raise transaction.request.denied(ErrorCode.INVALID_SCOPE, "None of the scopes can be granted.")
-        return offered
-
-    async def _with_patient(self, transaction: Transaction, offered: tuple[Scope, ...]) -> Transaction:
-        """With the user's own record where the user is a patient, and with the name of whoever is in context.
-
-        Whoever brought the patient into the context, the user must be allowed to see it (G-2).
-        """
-        user = transaction.user
-        assert user is not None
-        if transaction.context.patient is None and needs_patient(offered) and user.patient is not None:
-            transaction = transaction.with_context(patient=user.patient)
-        patient = transaction.context.patient
-        if patient is None or transaction.patient_name:
-            return transaction
-        found = await self._parts.directory.patient(user, patient)
-        if found is None:
-            raise transaction.request.denied(
-                ErrorCode.ACCESS_DENIED, "The patient of this request cannot be seen by the user."
-            )
-        return replace(transaction, patient_name=found.name, patient_detail=found.detail)
-
-    async def _agreed_before(self, ready: "_Ready") -> bool:
-        """Whether nobody needs to be asked: by the operator's word, or the user's own (edge case 26)."""
-        asked, client = ready.transaction.request, ready.client
-        if "consent" in asked.prompt:
-            return False
-        if client.skip_consent:
-            return True
-        if not can_be_remembered(client, asked.redirect_uri):
-            return False
-        patient = ready.transaction.context.patient
-        known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)
-        scopes = parse_scopes(known).scopes
-        return bool(scopes) and all(covers_any(scopes, one) for one in ready.offered)
 
     async def _show(self, transaction: Transaction, view: View) -> Response:
         await self._parts.remembered.transactions.put(transaction)
