@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from gateway.web.answer import WHOLE_ANSWER
+from gateway.web.connection import CONNECTION, ConnectionMemory
 
 # A token of 16 KiB and a query of 16 KiB fit in with room to spare; larger ones are refused anyway.
 MAX_HEAD = 64 * 1024
@@ -24,7 +25,6 @@ _TOO_LARGE = (
 )
 _SENTENCE = b"The request line and headers are larger than this server accepts.\n"
 
-_EXTENSIONS: Any = {WHOLE_ANSWER: {}}
 # What may stand in no header value (uvicorn's own rule, RFC 9110 5.5); each field's line end has two of them.
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 # A body up to this size is copied behind its head, which costs less than a second call of the kernel.
@@ -92,6 +92,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _completed = False
     _idle_since = math.inf
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """A client has connected."""
+        super().connection_made(transport)
+        self._extensions: Any = {WHOLE_ANSWER: {}, CONNECTION: ConnectionMemory()}
+
     def data_received(self, data: bytes) -> None:
         """Some more bytes of the client."""
         if self.transport.is_closing():
@@ -132,7 +137,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             "query_string": url.query or b"",
             "headers": self.headers,
             "state": self.app_state.copy(),
-            "extensions": _EXTENSIONS,
+            "extensions": self._extensions,
         }
         before = cast("RequestResponseCycle | None", self.cycle)
         self.cycle = WholeAnswerCycle(

@@ -5,7 +5,6 @@ What leaves is written again from the very members that were judged; the bytes o
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -63,17 +62,28 @@ def open_resource(body: bytes | msgspec.Raw) -> Members:
 
 
 _TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}
-_ID_TEXT = re.compile(rb'"([A-Za-z0-9\-.]{1,64})"')
+# The octets of an id (R4 datatypes.html#id). A JSON value of these and two quotation marks is a string of them.
+_ID_OCTETS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
+_LONGEST_ID_TEXT = 64 + 2
 
 
 def address_in(members: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:
     """(type, id) as the members say; None where that is not one R4 type and one id, plainly written."""
-    try:
-        resource_type = _TYPE_BY_TEXT[bytes(members["resourceType"])]
-        match = _ID_TEXT.fullmatch(members["id"])
-    except KeyError:
+    said = members.get("resourceType")
+    resource_type = None if said is None else _TYPE_BY_TEXT.get(bytes(said))
+    resource_id = id_in(members)
+    return None if resource_type is None or resource_id is None else (resource_type, resource_id)
+
+
+def id_in(members: Mapping[str, msgspec.Raw]) -> str | None:
+    """The id as the members say; None where that is not one R4 id, plainly written."""
+    said = members.get("id")
+    if said is None:
         return None
-    return None if match is None else (resource_type, match[1].decode("ascii"))
+    text = bytes(said)
+    if text.translate(None, _ID_OCTETS) != b'""' or not 2 < len(text) <= _LONGEST_ID_TEXT:
+        return None
+    return text[1:-1].decode("ascii")
 
 
 def is_outcome(members: Mapping[str, msgspec.Raw]) -> bool:

@@ -218,7 +218,7 @@ class AuthenticatedExchange:
 
 
 def _with(request: Request, proof: Headers) -> Request:
-    return Request(request.method, request.target, request.headers + proof, request.body)
+    return Request(request.method, request.target, request.headers + proof, request.body, request.own)
 
 
 def tls_context(

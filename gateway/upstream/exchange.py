@@ -10,12 +10,16 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 # A Struct, because one is made per request: a frozen dataclass takes three times as long to make.
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """A request to send. `target` is the request-target in origin form, percent-encoded; header names lower case."""
+    """A request to send. `target` is the request-target in origin form, percent-encoded; header names lower case.
+
+    `own` are the headers that differ from each request to the next: without them, requests are often the same.
+    """
 
     method: bytes
     target: bytes
     headers: Headers = ()
     body: bytes = b""
+    own: Headers = ()
 
 
 class Response(Protocol):

@@ -33,28 +33,40 @@ RESERVED = frozenset(
 )
 
 
+# Heads that begin the same are checked and put together once. What is longer comes back too seldom to be kept.
+_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 1024
+
+
 class RequestHeads:
     """Writes request heads for one upstream: its own `Host`, then the fields that never change, then the request's."""
 
-    __slots__ = ("_constant", "_reserved")
+    __slots__ = ("_constant", "_remembered", "_reserved")
 
     def __init__(self, host_field: bytes, constant: Headers = ()) -> None:
         own = field_block(constant, RESERVED)
         self._reserved = RESERVED.union(name for name, _ in constant)
         self._constant = b" HTTP/1.1\r\nhost: " + host_field + b"\r\n" + own
+        self._remembered = lru_cache(_REMEMBERED)(self._beginning)
 
     def write(self, request: Request) -> bytes:
         """The request head up to and including the empty line. Raises `ValueError` naming what is wrong with it."""
         method, target, headers, body = request.method, request.target, request.headers, request.body
+        beginning = self._remembered if len(target) <= _LONGEST_REMEMBERED else self._beginning
+        head = beginning(method, target, headers)
+        if request.own:
+            head += field_block(request.own, self._reserved)
+        # RFC 9110 section 8.6: a method that gives content a meaning says its length even when that is nought.
+        if body or method in (b"POST", b"PUT", b"PATCH"):
+            return b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
+        return head + b"\r\n"
+
+    def _beginning(self, method: bytes, target: bytes, headers: Headers) -> bytes:
         if not _may_be_sent(method):
             raise ValueError(f"{method!r} is not a method that can be sent upstream.")
         if target[:1] != b"/" or target.translate(None, _IN_TARGET):
             raise ValueError(f"{target!r} is not a request target in origin form of visible ASCII characters.")
-        block = field_block(headers, self._reserved) if headers else b""
-        # RFC 9110 section 8.6: a method that gives content a meaning says its length even when that is nought.
-        if body or method in (b"POST", b"PUT", b"PATCH"):
-            return b"%b %b%b%bcontent-length: %d\r\n\r\n" % (method, target, self._constant, block, len(body))
-        return b"%b %b%b%b\r\n" % (method, target, self._constant, block)
+        return b"%b %b%b%b" % (method, target, self._constant, field_block(headers, self._reserved))
 
 
 def field_block(headers: Headers, reserved: frozenset[bytes]) -> bytes:
@@ -72,12 +84,11 @@ def field_block(headers: Headers, reserved: frozenset[bytes]) -> bytes:
     return block
 
 
-# Methods and names come from the code, not from clients: a few of each, looked at once.
-@lru_cache(64)
 def _may_be_sent(method: bytes) -> bool:
     return _METHOD.fullmatch(method) is not None and method != b"CONNECT"
 
 
+# Names come from the code, not from clients: a few, looked at once.
 @lru_cache(256)
 def _line_start(name: bytes) -> bytes:
     if _NAME.fullmatch(name) is None:

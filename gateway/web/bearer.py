@@ -15,6 +15,7 @@ from gateway.keys.verify import Verifier
 from gateway.policy.access import Access
 from gateway.policy.claims import ClaimMapping, ClaimsError, access_from_claims
 from gateway.policy.reasons import Reason
+from gateway.web.connection import ConnectionMemory
 from gateway.web.own_tokens import OwnTokens
 from gateway.web.token_cache import TokenCache, fingerprint
 
@@ -63,16 +64,21 @@ class BearerResolver:
         self._own = own
         self._running: dict[bytes, asyncio.Future[Access]] = {}
 
-    def resolve_cached(self, authorization: bytes | None, now: float) -> Access | TokenRefused | None:
+    def resolve_cached(
+        self, authorization: bytes | None, connection: ConnectionMemory, now: float
+    ) -> Access | TokenRefused | None:
         """What is known without waiting; None where `resolve` must be awaited. `now`: seconds since the epoch.
 
         Only tokens that were well formed are ever remembered, so a hit needs no look at the form.
         """
         if authorization is None:
             return TokenRefused(Reason.TOKEN_MISSING, "no Authorization header")
-        if authorization[:_USUAL_LENGTH] != _USUAL or len(authorization) > _MAX_HEADER_LENGTH:
-            return None
-        return self._cache.get(fingerprint(authorization[_USUAL_LENGTH:]), now)
+        if authorization != connection.authorization:
+            if authorization[:_USUAL_LENGTH] != _USUAL or len(authorization) > _MAX_HEADER_LENGTH:
+                return None
+            connection.fingerprint = fingerprint(authorization[_USUAL_LENGTH:])
+            connection.authorization = authorization
+        return self._cache.get(connection.fingerprint, now)
 
     async def resolve(self, authorization: bytes | None, now: float) -> Access:
         """What the token permits. Raises `TokenRefused`. Several requests with one new token wait for one check."""

@@ -11,7 +11,7 @@ from gateway.fhir.reference import Reference, parse_reference
 from gateway.fhir.resource import Members, address_in, decode_member, open_resource
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, KeepMatches, Send
-from gateway.policy.judge import judge_bundle
+from gateway.policy.judge_bundle import judge_bundle
 from gateway.policy.reasons import Reason
 from gateway.upstream.exchange import Response
 from gateway.web.answer import Answer, Header, Refused, Streamed

@@ -27,14 +27,20 @@ from gateway.web.trace import Trace
 
 FHIR_JSON = b"application/fhir+json"
 _JSON_TYPE = re.compile(rb"(application/(fhir\+)?json|text/json)\s*(;.*)?", re.IGNORECASE)
-_ETAG = re.compile(rb'(W/)?"[\x21\x23-\x7e]{0,64}"')
-_HTTP_DATE = re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
+_VALIDATORS = {
+    b"etag": re.compile(rb'(W/)?"[\x21\x23-\x7e]{0,64}"'),
+    b"last-modified": re.compile(rb"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT"),
+}
+
+# No type and no validator that we understand is longer; so what is remembered of them is small.
+_LONGEST_VALUE = 256
 
 # Above this a search leaves as POST _search: request lines of 8 KB are refused by common servers.
 _LONGEST_QUERY = 4096
 
 # For the pool: on every request, since a body that is encoded could not be verified without decoding it.
 CONSTANT_HEADERS: Headers = ((b"accept-encoding", b"identity"),)
+_JSON_HEADERS: Headers = ((b"accept", FHIR_JSON),)
 _FORM = (b"content-type", b"application/x-www-form-urlencoded")
 # A shared search cache answers one user's rows to another, and leniency drops our own narrowing (hapi.md B2, B4).
 _SEARCH_HEADERS: Headers = ((b"cache-control", b"no-cache"), (b"prefer", b"handling=strict"))
@@ -108,13 +114,14 @@ class FhirServer:
 
     def _request(self, send: Send, request_id: bytes, accept: bytes) -> Request:
         path = self._base_path + send.path.encode()
-        common: Headers = ((b"accept", accept), (b"x-request-id", request_id))
+        own: Headers = ((b"x-request-id", request_id),)
+        headers: Headers = _JSON_HEADERS if accept is FHIR_JSON else ((b"accept", accept),)
         if send.search:
-            common = (*common, *_SEARCH_HEADERS)
+            headers += _SEARCH_HEADERS
         query = send.query.encode()
         if send.search and len(query) > _LONGEST_QUERY:
-            return Request(b"POST", path + b"/_search", (*common, _FORM), query)
-        return Request(b"GET", path + b"?" + query if query else path or b"/", common)
+            return Request(b"POST", path + b"/_search", (*headers, _FORM), query, own)
+        return Request(b"GET", path + b"?" + query if query else path or b"/", headers, own=own)
 
 
 def read_head(response: Response) -> Head:
@@ -122,18 +129,23 @@ def read_head(response: Response) -> Head:
     json, plain, validators = False, True, []
     for name, value in response.headers:
         if name == b"content-type":
-            json = _means_json(value)
+            json = len(value) <= _LONGEST_VALUE and _means_json(value)
         elif name == b"content-encoding":
             plain = value == b"identity"
-        elif (name == b"etag" and _ETAG.fullmatch(value)) or (name == b"last-modified" and _HTTP_DATE.fullmatch(value)):
+        elif name in _VALIDATORS and len(value) <= _LONGEST_VALUE and _has_its_form(name, value):
             validators.append((name, value))
     return Head(response.status == 200 and plain, json, tuple(validators))
 
 
-# A server says its few types again and again.
+# A server says its few types again and again, and the version and time of a record that is read again.
 @lru_cache(256)
 def _means_json(content_type: bytes) -> bool:
     return _JSON_TYPE.fullmatch(content_type) is not None
+
+
+@lru_cache(1024)
+def _has_its_form(name: bytes, value: bytes) -> bool:
+    return _VALIDATORS[name].fullmatch(value) is not None
 
 
 async def refuse(response: Response) -> NoReturn:

@@ -10,6 +10,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -26,6 +28,7 @@ from gateway.policy.sealed_page import Sealer
 from gateway.web.answer import WHOLE_ANSWER, Answer, Receive, Refused, Scope, refusal, send_answer
 from gateway.web.answer import Send as AsgiSend
 from gateway.web.bearer import BearerResolver
+from gateway.web.connection import CONNECTION, ConnectionMemory
 from gateway.web.cors import ANY_ORIGIN, Cors
 from gateway.web.grants import Grants
 from gateway.web.keep import Keeper
@@ -53,6 +56,7 @@ _SHAPING = frozenset(
     }
 )
 _REMEMBERED_DECISIONS = 4096
+_NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,13 @@ class FhirProxy:
             remote=scope["client"][0] if scope["client"] else None,
         )
         incoming = Incoming(method, scope["raw_path"][self._base_length :], scope["query_string"], headers, receive)
+        extensions = scope.get("extensions", _NO_EXTENSIONS)
         try:
             if method == "OPTIONS":
                 answer = Answer(204, Reason.PERMITTED, b"")
             else:
-                answer = await self._carry_out(incoming, record)
+                connection = extensions.get(CONNECTION) or ConnectionMemory()
+                answer = await self._carry_out(incoming, connection, record)
         except Refused as refused:
             answer = refusal(refused, realm=self._parts.realm)
         except Exception:
@@ -126,17 +132,24 @@ class FhirProxy:
         self._add_headers(answer, incoming, record)
         record.answer = answer
         try:
-            whole = WHOLE_ANSWER in scope.get("extensions", ())
-            await send_answer(send, answer, head=method == "HEAD", whole=whole)
+            await send_answer(send, answer, head=method == "HEAD", whole=WHOLE_ANSWER in extensions)
         finally:
             record.ended_at = time.perf_counter()
             self._parts.witness.see(record)
 
-    async def _carry_out(self, incoming: Incoming, record: Record) -> Answer:
+    async def _carry_out(self, incoming: Incoming, connection: ConnectionMemory, record: Record) -> Answer:
         now = time.time()
         if incoming.path == _METADATA_PATH:
             return await self._metadata(incoming, record, now)
-        access = await self._access(incoming.headers.get(b"authorization"), record, now)
+        authorization = incoming.headers.get(b"authorization")
+        known = self._parts.resolver.resolve_cached(authorization, connection, now)
+        record.token_cached = known is not None
+        if known is None:
+            known = await self._resolved(authorization, now)
+        if isinstance(known, TokenRefused):
+            # A new exception: one that is remembered and raised again would grow by a traceback each time.
+            raise Refused(known.reason)
+        access = record.access = known
         grant = self._parts.grants.of(access)
         allow, asked = self._remembered(incoming, access, grant, record, now) or await self._decided(
             incoming, access, grant, record, now
@@ -144,19 +157,11 @@ class FhirProxy:
         record.interaction = asked.interaction
         return await self._parts.keeper.answer(allow, asked)
 
-    async def _access(self, authorization: bytes | None, record: Record, now: float) -> Access:
-        known = self._parts.resolver.resolve_cached(authorization, now)
-        record.token_cached = known is not None
-        if known is None:
-            try:
-                known = await self._parts.resolver.resolve(authorization, now)
-            except TokenRefused as refused:
-                known = refused
-        if isinstance(known, TokenRefused):
-            # A new exception: one that is remembered and raised again would grow by a traceback each time.
-            raise Refused(known.reason)
-        record.access = known
-        return known
+    async def _resolved(self, authorization: bytes | None, now: float) -> Access | TokenRefused:
+        try:
+            return await self._parts.resolver.resolve(authorization, now)
+        except TokenRefused as refused:
+            return refused
 
     def _remembered(
         self, incoming: Incoming, access: Access, grant: Grant, record: Record, now: float
@@ -253,6 +258,9 @@ def parse(
 
 def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Header fields by name; repeated ones joined by commas (RFC 9110 5.3), so that none is overlooked."""
+    plain = dict(headers)
+    if len(plain) == len(headers):
+        return plain
     joined: dict[bytes, bytes] = {}
     for name, value in headers:
         joined[name] = joined[name] + b", " + value if name in joined else value

@@ -1,5 +1,6 @@
 """From an allowed request to the answer that leaves: send, judge, and write only what was kept."""
 
+from collections.abc import Awaitable
 from typing import assert_never
 
 from gateway.fhir.interaction import Conditions, Read
@@ -39,8 +40,16 @@ class Keeper:
         self._rewriter = rewriter
         self._metadata = metadata
 
-    async def answer(self, allow: Allow, asked: Asked) -> Answer:
-        """The answer to an allowed request. Raises `Refused`."""
+    def answer(self, allow: Allow, asked: Asked) -> Awaitable[Answer]:
+        """The answer to an allowed request, to be awaited. Raises `Refused`.
+
+        A read goes straight to its own step: one coroutine less on the way that is taken most.
+        """
+        if isinstance(allow.keep, KeepResource) and allow.current is None:
+            return self._resource(allow.send, allow.keep, asked)
+        return self._answer(allow, asked)
+
+    async def _answer(self, allow: Allow, asked: Asked) -> Answer:
         if allow.current is not None and not await self._reader.may_read(allow.current, asked):
             raise Refused(Reason.OUT_OF_REACH)
         keep = allow.keep

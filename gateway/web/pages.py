@@ -4,7 +4,8 @@ from gateway.fhir.bundle import Bundle, Entry, read_bundle, write_bundle
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
 from gateway.fhir.reference import Reference
 from gateway.policy.decision import Allow, KeepMatches, KeepVersions, Send
-from gateway.policy.judge import Targets, Verdict, judge_bundle, outcome_entry
+from gateway.policy.judge import Targets
+from gateway.policy.judge_bundle import Verdict, judge_bundle, outcome_entry
 from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, fhir_answer
 from gateway.web.fetch import FhirServer

@@ -65,10 +65,9 @@ def observed(record: Record, ended: float, size: int | None) -> Observation:
 
     A body that was streamed has no size.
     """
-    answer, access = record.answer, record.access
+    answer = record.answer
     assert answer is not None
     duration = record.ended_at - record.started_at
-    user = access.user if access is not None else None
     return Observation(
         at=ended - duration,
         decision_id=record.decision_id,
@@ -86,9 +85,5 @@ def observed(record: Record, ended: float, size: int | None) -> Observation:
         narrowing_misses=answer.misses,
         response_bytes=size or 0,
         streamed=size is None,
-        client_id=access.client_id if access is not None else None,
-        issuer=access.issuer if access is not None else None,
-        subject=access.subject if access is not None else None,
-        patient=access.patient if access is not None else None,
-        user=str(user) if user is not None else None,
+        access=record.access,
     )

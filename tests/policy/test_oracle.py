@@ -18,7 +18,8 @@ from gateway.policy.access import Access
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, Deny, KeepMatches, KeepResource, KeepVersions, Relay
 from gateway.policy.grant import Grant
-from gateway.policy.judge import judge_bundle, judge_resource
+from gateway.policy.judge import judge_resource
+from gateway.policy.judge_bundle import judge_bundle
 from gateway.policy.rules import PractitionerReach, Rules
 from gateway.scopes.model import Letter
 from tests.policy.oracle import Resource, Token, permits

@@ -11,6 +11,8 @@ import timeit
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from gateway.fhir.interaction import TypeSearch
+from gateway.fhir.reference import Reference
+from gateway.policy.access import Access
 from gateway.policy.reasons import Reason
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.lines import LineWriter
@@ -19,6 +21,15 @@ from gateway.telemetry.observation import Observation, interaction_name
 from gateway.telemetry.tallies import BUCKETS
 
 _ROUNDS, _CALLS = 7, 20_000
+_ACCESS = Access(
+    issuer="https://login.example.org/realms/clinic",
+    client_id="growth-chart",
+    subject="9b1c2f",
+    scopes=(),
+    expires_at=1_700_003_600.0,
+    patient="A",
+    user=Reference("Practitioner", "17"),
+)
 _SEARCH = TypeSearch("Observation")
 
 
@@ -33,11 +44,7 @@ def _observe() -> Observation:
         duration_seconds=0.0031,
         interaction=_SEARCH,
         upstream_seconds=0.0029,
-        client_id="growth-chart",
-        issuer="https://login.example.org/realms/clinic",
-        subject="9b1c2f",
-        user="Practitioner/17",
-        patient="A",
+        access=_ACCESS,
         remote_address="192.0.2.7",
         token_cached=True,
         kept=20,

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.fhir.interaction import Operation, OperationLevel, Read
+from gateway.fhir.reference import Reference
 from gateway.policy.reasons import Reason
 from gateway.settings.model import Audit
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.lines import LineWriter
-from tests.telemetry.observations import observation
+from tests.telemetry.observations import access, observation
 
 FIELDS = {
     "time": "2026-01-01T00:00:00.250000Z",
@@ -73,7 +74,7 @@ def test_a_line_tells_who_asked_what_and_what_became_of_it(log: AuditLog) -> Non
 
 
 def test_every_line_has_the_same_members(log: AuditLog) -> None:
-    bare = _line(log, interaction=None, upstream_seconds=None, dropped={}, patient=None, user=None, client_id=None)
+    bare = _line(log, interaction=None, upstream_seconds=None, dropped={}, access=None)
     assert list(bare) == list(FIELDS)
     assert (bare["interaction"], bare["resource_type"], bare["upstream_ms"], bare["dropped"]) == (
         "none",
@@ -108,15 +109,16 @@ def test_the_patient_can_be_hidden_wherever_the_id_stands(path: Path) -> None:
     log = _log(path, hash_patient=True, hash_key=SecretStr(key))
     hidden = "hmac:" + hmac.new(key.encode(), b"A", hashlib.sha256).hexdigest()
     assert _line(log)["patient"] == hidden
-    assert _line(log, user="Patient/A")["user"] == f"Patient/{hidden}"
+    assert _line(log, access=access(user=Reference("Patient", "A")))["user"] == f"Patient/{hidden}"
     assert _line(log)["user"] == "Practitioner/17"
-    assert _line(log, patient=None, user=None)["patient"] is None
+    assert _line(log, access=access(patient=None, user=None))["patient"] is None
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40))
 def test_no_value_can_pose_as_another_line_or_keep_a_line_from_being_written(text: str) -> None:
     log = AuditLog(LineWriter(1, close_descriptor=False))
-    told = _line(log, client_id=text, subject=text, request_id=text, user=text, patient=text)
+    said = access(client_id=text, subject=text, user=Reference("Patient", text), patient=text)
+    told = _line(log, access=said, request_id=text, method=text, remote_address=text)
     if text.isascii():
         assert told["client_id"] == told["subject"] == text
 
@@ -124,7 +126,14 @@ def test_no_value_can_pose_as_another_line_or_keep_a_line_from_being_written(tex
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\r\n", "\u2028"])
 def test_what_is_not_unicode_is_written_all_the_same(path: Path, text: str) -> None:
     log = _log(path, hash_patient=True, hash_key=SecretStr("k"))
-    assert _line(log, client_id=text, patient=text)["client_id"] == text.encode("utf-8", "replace").decode()
+    assert (
+        _line(log, access=access(client_id=text, patient=text))["client_id"] == text.encode("utf-8", "replace").decode()
+    )
+
+
+def test_each_line_names_its_own_caller(log: AuditLog) -> None:
+    told = [_line(log, access=access(client_id=f"app-{number}"))["client_id"] for number in range(12_000)]
+    assert told == [f"app-{number}" for number in range(12_000)]
 
 
 def test_lines_arrive_whole_and_in_order(log: AuditLog, path: Path) -> None:

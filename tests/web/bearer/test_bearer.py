@@ -21,6 +21,7 @@ from gateway.policy.access import Access
 from gateway.policy.claims import ClaimMapping
 from gateway.policy.reasons import Reason
 from gateway.web.bearer import BearerResolver, Trust, read_bearer
+from gateway.web.connection import ConnectionMemory
 from gateway.web.token_cache import TokenCache
 from tests.keys.issuing import (
     AUDIENCE,
@@ -68,7 +69,7 @@ class House:
 
     async def ask(self, authorization: bytes | None, now: float = NOW) -> Access | Reason:
         """As the proxy asks: first what is known, then what must be awaited."""
-        known = self.resolver.resolve_cached(authorization, now)
+        known = self.resolver.resolve_cached(authorization, ConnectionMemory(), now)
         if known is None:
             try:
                 known = await self.resolver.resolve(authorization, now)
@@ -203,7 +204,7 @@ async def test_of_several_issuers_that_are_asked_a_signed_token_goes_to_the_one_
 async def test_a_token_that_is_known_needs_no_waiting_and_no_check() -> None:
     house = House()
     first = await house.ask(bearer("opaque"))
-    assert house.resolver.resolve_cached(bearer("opaque"), NOW + 1) is first
+    assert house.resolver.resolve_cached(bearer("opaque"), ConnectionMemory(), NOW + 1) is first
     assert await house.resolver.resolve(b"bearer  opaque", NOW + 1) is first
     assert house.asked == ["opaque"]
 
@@ -332,7 +333,7 @@ async def test_a_check_that_began_before_a_revocation_is_not_remembered() -> Non
     house.cache.forget(lambda _: True)
     goes_on.set()
     assert isinstance(await checking, Access)
-    assert resolver.resolve_cached(bearer("opaque"), NOW) is None
+    assert resolver.resolve_cached(bearer("opaque"), ConnectionMemory(), NOW) is None
 
 
 async def test_a_refusal_raised_many_times_does_not_grow() -> None:
@@ -340,7 +341,7 @@ async def test_a_refusal_raised_many_times_does_not_grow() -> None:
     for _ in range(3):
         with pytest.raises(TokenRefused):
             await house.resolver.resolve(bearer("opaque"), NOW)
-        known = house.resolver.resolve_cached(bearer("opaque"), NOW)
+        known = house.resolver.resolve_cached(bearer("opaque"), ConnectionMemory(), NOW)
         assert isinstance(known, TokenRefused)
         assert known.__traceback__ is None
 
