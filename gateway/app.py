@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
@@ -166,22 +166,22 @@ class Gateway:
         self._rest = self._rest_of_addresses()
         self._beside = self._below_the_base()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Dispatch by the path as it came: nothing is decoded before the FHIR parser sees it."""
-        if scope["type"] == "http":
-            path = scope["raw_path"]
-            if path.startswith(self._base_path) and not (self._beside and path.startswith(self._beside)):
-                rest = path[len(self._base_path) :]
-                if path == self._discovery_path and self._has_discovery:
-                    await self._discovery(scope, receive, send)
-                    return
-                if self._smart is not None and rest.startswith(_MEDPLUM) and rest.endswith(_SMART_LAUNCH):
-                    await self._rest(scope, receive, send)
-                    return
-                if not rest or rest.startswith(b"/"):
-                    await self._proxy(scope, receive, send)
-                    return
-        await self._rest(scope, receive, send)
+        return self._door(scope)(scope, receive, send)
+
+    def _door(self, scope: Scope) -> Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]:
+        if scope["type"] != "http":
+            return self._rest
+        path = scope["raw_path"]
+        if not path.startswith(self._base_path) or (self._beside and path.startswith(self._beside)):
+            return self._rest
+        rest = path[len(self._base_path) :]
+        if path == self._discovery_path and self._has_discovery:
+            return self._discovery
+        if self._smart is not None and rest.startswith(_MEDPLUM) and rest.endswith(_SMART_LAUNCH):
+            return self._rest
+        return self._proxy if not rest or rest.startswith(b"/") else self._rest
 
     def _below_the_base(self) -> tuple[bytes, ...]:
         """How paths begin that lie below the FHIR base and are no FHIR: none, unless the base is the host itself."""

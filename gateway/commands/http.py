@@ -66,6 +66,15 @@ class WholeAnswerCycle(RequestResponseCycle):
         self.on_response()
 
 
+async def _running(cycle: RequestResponseCycle, app: Any, tasks: set[asyncio.Task[None]]) -> None:
+    try:
+        await cycle.run_asgi(app)
+    finally:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.discard(task)
+
+
 def _head(status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
     parts = [STATUS_LINE[status]]
     for name, value in fields:
@@ -158,6 +167,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Not by a callback of the task, as in uvicorn: each would be another handle for the event loop.
+        self.tasks.add(self.loop.create_task(_running(cycle, app, self.tasks)))
 
     def on_message_complete(self) -> None:
         """The request is whole; what follows is the head of another."""

@@ -74,6 +74,7 @@ def _config(app: Any, host: str, port: int, *, lifespan: Literal["on", "off"]) -
         port=port,
         loop="uvloop",
         http=BoundedHttpProtocol,
+        interface="asgi3",
         ws="none",
         lifespan=lifespan,
         access_log=False,

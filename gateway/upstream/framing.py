@@ -27,7 +27,7 @@ def framing(status: int, fields: list[tuple[bytes, bytes]], *, http11: bool, to_
     if len(fields) > MAX_FIELDS:
         raise Malformed(f"The FHIR server's answer has more than {MAX_FIELDS} header fields.")
     known = dict(fields)
-    coding = known.get(b"transfer-encoding")
+    coding, declared = known.get(b"transfer-encoding"), known.get(b"content-length")
     if coding is not None:
         # RFC 9112 section 6.1: in HTTP/1.0 and with 204 the field is a fault; `gzip, chunked`, `xchunked`,
         # `chunked, chunked` and two fields are each read differently by some peer.
@@ -38,7 +38,6 @@ def framing(status: int, fields: list[tuple[bytes, bytes]], *, http11: bool, to_
             )
         if not http11 or status == 204:
             raise Malformed("The FHIR server's answer has a Transfer-Encoding where none is allowed.")
-    declared = known.get(b"content-length")
     if declared is not None and not declared.isdigit():
         raise Malformed(f"The FHIR server's answer has the Content-Length {declared!r}.")
     if status == 204 and declared is not None and int(declared) != 0:

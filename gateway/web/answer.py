@@ -108,15 +108,17 @@ def _challenge(reason: Reason, status: int, scope: str, realm: str) -> str | Non
     return None
 
 
-async def send_answer(send: Send, answer: Answer, *, head: bool, whole: bool = False) -> None:
+def send_answer(send: Send, answer: Answer, *, head: bool, whole: bool = False) -> Awaitable[None]:
     """Write the answer; for HEAD its headers alone. `whole` says that the server knows `WHOLE_ANSWER`."""
     body = answer.body
     if not isinstance(body, bytes):
-        await _stream(send, answer, body, head=head)
-        return
+        return _stream(send, answer, body, head=head)
     if whole:
-        await send({"type": WHOLE_ANSWER, "status": answer.status, "headers": answer.headers, "body": body})
-        return
+        return send({"type": WHOLE_ANSWER, "status": answer.status, "headers": answer.headers, "body": body})
+    return _send_in_parts(send, answer, body, head=head)
+
+
+async def _send_in_parts(send: Send, answer: Answer, body: bytes, *, head: bool) -> None:
     headers = answer.headers
     if answer.status == 304:
         body = b""

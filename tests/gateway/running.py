@@ -179,6 +179,7 @@ async def served(application: ASGIApplication, port: int) -> AsyncIterator[None]
         application,
         port=port,
         http=BoundedHttpProtocol,
+        interface="asgi3",
         log_level="warning",
         access_log=False,
         ws="none",
