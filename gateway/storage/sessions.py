@@ -11,11 +11,24 @@ from gateway.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
+class RowAnswer:
+    """What a person answered to the row of one scope on the consent page.
+
+    `scope` and `parts`, the narrower permissions that were ticked, are scope texts; `use` is `all`, `some` or `none`.
+    """
+
+    scope: str
+    use: str
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One authorization request on its way through the pages, bound to one browser.
 
-    `browser` is the digest of that browser's cookie. `offered` are the patients or encounters that the last page
-    offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for.
+    `browser` is the digest of that browser's cookie. `offered` are the patients, encounters or scopes that the last
+    page offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for.
+    `answers` and `remember` are what the user ticked on a consent page that has to be shown once more.
     """
 
     transaction_id: str
@@ -38,6 +51,8 @@ class Transaction:
     provider_state: str = ""
     provider_nonce: str = ""
     provider_verifier: str = ""
+    answers: tuple[RowAnswer, ...] = ()
+    remember: bool = False
 
     def with_context(self, **changes: str | None) -> "Transaction":
         """The transaction with another patient or encounter in its context."""

@@ -1,20 +1,26 @@
 """The smaller doors: assertions used once, tries counted, sessions ended, clients and users kept, keys made once."""
 
 import asyncio
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from gateway.oauth.authorization import Session, User
+from gateway.oauth.authorization_request import AuthorizationRequest
 from gateway.storage.attempts import Attempts
 from gateway.storage.memory_store import MemoryStore
+from gateway.storage.records import decode, encode
 from gateway.storage.registrations import LocalUser, Registrations
 from gateway.storage.replays import Replays
-from gateway.storage.sessions import Sessions
+from gateway.storage.sessions import RowAnswer, Sessions, Transaction, Transactions
 from gateway.storage.signing_keys import SigningKeyStore, StoredKey
 from gateway.storage.store import Store
 from tests.storage.subject import Clock
 
 DOCTOR = User("doctor", "Dr Dora Demo", "Practitioner/practitioner-1")
+ASKED = AuthorizationRequest("app", "https://app.example/cb", "patient/*.rs offline_access", "https://gw.example/fhir")
+BEGUN = Transaction("request-1", ASKED, "browser", "csrf", 1.0, user=DOCTOR)
 
 
 class TestReplays:
@@ -98,6 +104,20 @@ class TestSessions:
             await asyncio.gather(*(sessions.get("cookie") for _ in range(3)), sessions.end("cookie"))
             assert await sessions.get("cookie") is None
             assert not await sessions.lives(f"session-{number}"), number
+
+
+class TestTransactions:
+    async def test_what_was_ticked_is_kept_with_the_request(self, store: Store) -> None:
+        transactions, ticked = Transactions(store, 60), RowAnswer("patient/*.rs", "some", ("patient/Patient.rs",))
+        transaction = replace(BEGUN, answers=(ticked, RowAnswer("offline_access", "none")), remember=True)
+        await transactions.put(transaction)
+        assert await transactions.get("request-1") == transaction
+
+    async def test_a_request_that_was_kept_without_ticks_goes_on(self) -> None:
+        """Two versions of the gateway stand before one store while the one takes over from the other."""
+        kept = msgspec.json.decode(encode(BEGUN))
+        del kept["answers"], kept["remember"]
+        assert decode(msgspec.json.encode(kept), Transaction) == BEGUN
 
 
 class TestRegistrations:

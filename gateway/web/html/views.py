@@ -86,6 +86,7 @@ class Part:
     value: str
     label: str
     parts: tuple["Part", ...] = ()
+    ticked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class ScopeRow:
 
     Posts `use-{index}` = `all`, `some` (only with `parts`) or `none`, and `part-{index}` for each part that is ticked.
     Nothing posted for a row means none. A row that is not `optional` is told as a statement and posts nothing.
-    A `sensitive` row is marked, and a patient has to answer it: nothing is chosen beforehand.
+    A `sensitive` row is marked, and a patient has to answer it: nothing is chosen beforehand, unless the person chose
+    it: `use` is what was answered when the page was shown before, and empty where it was not.
     """
 
     index: int
@@ -103,6 +105,7 @@ class ScopeRow:
     parts: tuple[Part, ...] = ()
     sensitive: bool = False
     optional: bool = True
+    use: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class AnswersOfPeople:
     ) -> Response:
         """Begin a session under a new secret, and go on with the request as that user, who signed in `at` or now."""
         response = see_other(self._walk.address(transaction))
+        same = transaction.user is not None and transaction.user.subject == user.subject
         session = await self.begin_session(user, request, response, at=at)
         await self._parts.remembered.transactions.put(
             replace(
@@ -80,6 +81,8 @@ class AnswersOfPeople:
                 session_id=session.session_id,
                 signed_in_at=session.signed_in_at,
                 signed_in_here=True,
+                answers=transaction.answers if same else (),
+                remember=transaction.remember and same,
                 # What somebody else chose or saw before is chosen, and looked at, anew.
                 context=transaction.context if transaction.launched else LaunchContext(),
                 patient_name="",

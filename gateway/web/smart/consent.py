@@ -1,5 +1,6 @@
 """The consent page: a row for each scope, which can be taken apart; and what was ticked, read back (BP-7, edge 99)."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from gateway.scopes.model import (
 from gateway.scopes.parse import ScopeError, parse_scope
 from gateway.scopes.sentence import sentence
 from gateway.scopes.unparse import unparse_scope
-from gateway.storage.sessions import Transaction
+from gateway.storage.sessions import RowAnswer, Transaction
 from gateway.web.html.views import ConsentView, Part, ScopeRow
 from gateway.web.smart.steps import Address
 
@@ -72,15 +73,17 @@ CATEGORIES = {
         f"{_OBSERVATION}|vital-signs": "Vital signs",
     },
 }
+_USES = frozenset({"all", "some", "none"})
 _WRITING = frozenset({Letter.CREATE, Letter.UPDATE, Letter.DELETE})
 
 
 def consent_view(
     transaction: Transaction, client: Client, offered: tuple[Scope, ...], address: Address, problem: str
 ) -> ConsentView:
-    """What the person is asked."""
+    """What the person is asked, with what they ticked before where the same was asked."""
     user = transaction.user
     assert user is not None
+    before = {one.scope: one for one in transaction.answers}
     return ConsentView(
         action=address(transaction, "/consent"),
         csrf=transaction.csrf,
@@ -90,10 +93,11 @@ def consent_view(
         user_name=user.name,
         patient_name=transaction.patient_name,
         patient_detail=transaction.patient_detail,
-        rows=tuple(_rows(offered)),
+        rows=tuple(_as_before(row, before.get(row.scope)) for row in _rows(offered)),
         clinician=(user.fhir_user or "").startswith("Practitioner"),
         stays_until=sentence(OFFLINE) if OFFLINE in offered else "",
         problem=problem,
+        remember=transaction.remember,
         own=user.patient is not None and user.patient == transaction.context.patient,
         may_remember=can_be_remembered(client, transaction.request.redirect_uri),
     )
@@ -131,6 +135,29 @@ def _categories(scope: ResourceScope) -> Iterator[Part]:
     for value, label in CATEGORIES.get(scope.resource_type, {}).items():
         limited = replace(scope, constraints=(*scope.constraints, Constraint("category", None, value)), v1=False)
         yield Part(unparse_scope(limited), label)
+
+
+def _as_before(row: ScopeRow, answer: RowAnswer | None) -> ScopeRow:
+    if answer is None:
+        return row
+    return replace(row, use=answer.use, parts=_with_ticks(row.parts, frozenset(answer.parts)))
+
+
+def _with_ticks(parts: tuple[Part, ...], ticked: frozenset[str]) -> tuple[Part, ...]:
+    return tuple(replace(one, ticked=one.value in ticked, parts=_with_ticks(one.parts, ticked)) for one in parts)
+
+
+def answers_given(offered: tuple[str, ...], fields: Iterable[tuple[str, str]]) -> tuple[RowAnswer, ...]:
+    """What was ticked on the page of these scopes, row by row, as it is shown once more; it grants nothing."""
+    uses, parts = dict[str, str](), defaultdict[str, list[str]](list)
+    for name, value in fields:
+        uses[name] = value
+        parts[name].append(value)
+    return tuple(
+        RowAnswer(scope, use, tuple(parts[f"part-{index}"]))
+        for index, scope in enumerate(offered)
+        if (use := uses.get(f"use-{index}", "")) in _USES
+    )
 
 
 def chosen_scopes(offered: tuple[Scope, ...], fields: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:

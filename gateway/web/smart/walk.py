@@ -21,7 +21,7 @@ from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
 from gateway.web.html.views import View
 from gateway.web.smart.browser import Cookies, is_bound
-from gateway.web.smart.consent import chosen_scopes, consent_view
+from gateway.web.smart.consent import answers_given, chosen_scopes, consent_view
 from gateway.web.smart.ending import Ending
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import page
@@ -99,7 +99,11 @@ class Walk:
         if not isinstance(ready, Ready):
             return ready
         if transaction.offered != _texts(ready.offered):
-            return await self._ask(ready, "What the app can be given has changed. Please look again.")
+            answers = answers_given(transaction.offered, pairs)
+            answered = replace(ready.transaction, answers=answers, remember=remember)
+            return await self._ask(
+                replace(ready, transaction=answered), "What the app can be given has changed. Please look again."
+            )
         chosen = chosen_scopes(ready.offered, pairs)
         if not opens_anything(chosen):
             raise transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")

@@ -1,5 +1,7 @@
 """One value of every page and state, each named by a sentence."""
 
+from dataclasses import replace
+
 from gateway.web.html.views import (
     AppCard,
     Choice,
@@ -32,6 +34,14 @@ ROWS = (
     ScopeRow(2, "Read results of genetic tests.", "patient/MolecularSequence.rs", sensitive=True),
     ScopeRow(3, "Keep access while nobody is signed in.", "offline_access"),
     ScopeRow(4, "Read who your family is.", "patient/RelatedPerson.rs", sensitive=True, optional=False),
+)
+# What a person ticked before: a type, a kind of a row that was refused, a sensitive line, a kind within a type.
+TICKED = replace(KINDS[0], ticked=True)
+ANSWERED = (
+    ScopeRow(0, "Read your record.", "patient/*.rs", (replace(TYPES[0], ticked=True), TYPES[1]), use="some"),
+    ScopeRow(1, "Read results.", "patient/Observation.rs", (TICKED, KINDS[1]), use="none"),
+    ScopeRow(2, "Keep access.", "offline_access", sensitive=True, use="all"),
+    ScopeRow(3, "Read more.", "user/*.rs", (TYPES[0], replace(TYPES[1], parts=(TICKED, KINDS[1]))), use="some"),
 )
 GRANT = GrantRow("g1", "Heartline", "Amelia", "12 May", "13 May", "today", ("Read allergies.", "Read labs."), True)
 BARE_GRANT = GrantRow("g2", "Growth Chart", "", "1 June", "", "", (), False)
@@ -90,6 +100,7 @@ VIEWS: dict[str, View] = {
     "no visit to choose": EncounterView("/visit", "csrf-1", "", "", (), "Please choose."),
     "a consent of a patient": consent(logo=LOGO, stays="It stays until you end it."),
     "a consent for another's record": consent(patient="Little Jo", problem="Please answer.", remember=True),
+    "a consent shown again": consent(rows=ANSWERED, problem="Please look again.", remember=True),
     "a consent of a clinician": consent(clinician=True),
     "a consent of a clinician without a patient": consent(clinician=True, patient=""),
     "a consent to nothing": consent(rows=(), purpose=""),

@@ -132,6 +132,25 @@ def test_consent_is_remembered_only_when_ticked() -> None:
     assert checked(page_of(consent(remember=True)), "remember") == ["yes"]
 
 
+def test_what_was_answered_before_is_answered_beforehand() -> None:
+    """A sensitive line as well, which a patient answered for themselves then; and a No is a No again."""
+    page = page_of(VIEWS["a consent shown again"])
+    assert [checked(page, f"use-{index}") for index in range(4)] == [["some"], ["none"], ["all"], ["some"]]
+    kind = "patient/Observation.rs?category=laboratory"
+    ticked = [checked(page, f"part-{index}") for index in range(4)]
+    assert ticked == [["patient/AllergyIntolerance.rs"], [kind], [], [kind]]
+    assert checked(page, "remember") == ["yes"]
+
+
+def test_nothing_that_is_ticked_lies_hidden_in_a_closed_list() -> None:
+    page = page_of(VIEWS["a consent shown again"])
+    lists = [e for e in page.all("details") if e.get("class") == "narrower"]
+    ticked = [
+        e.within("details") for e in page.all("input") if e.get("type") == "checkbox" and "checked" in e.attributes
+    ]
+    assert ["open" in one.attributes for one in lists] == [one in ticked for one in lists] == [False, True]
+
+
 def test_nobody_is_offered_a_memory_that_is_not_kept() -> None:
     assert values(page_of(replace(consent(), may_remember=False)), "remember") == []
 

@@ -16,7 +16,7 @@ from tests.web.html.samples import VIEWS
 T = TypeVar("T")
 
 # Addresses and what is compared with one another decide about the structure, and have tests of their own.
-STRUCTURAL = frozenset({"action", "sign_out", "manage", "href", "link", "logo", "app_logo", "chosen", "value"})
+STRUCTURAL = frozenset({"action", "sign_out", "manage", "href", "link", "logo", "app_logo", "chosen", "value", "use"})
 ATTACKS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
