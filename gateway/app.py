@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import ssl
 import time
@@ -9,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
@@ -58,7 +58,7 @@ from gateway.web.witness import Witness
 if TYPE_CHECKING:
     from gateway.smart import Smart
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 # Medplum's door lies below the FHIR base, where else nothing but FHIR is answered.
 _MEDPLUM, _SMART_LAUNCH = b"/ClientApplication/", b"$smart-launch"
 
@@ -273,14 +273,16 @@ class Gateway:
         extra = self._settings.compartments.extra_membership
         wide = [name for name, missing in sorted(undeclared.items()) if _is_wide(name, missing, extra)]
         if wide:
-            _log.warning("the FHIR server declares no parameter to narrow these types by", resource_types=wide)
+            _log.warning(
+                "the FHIR server declares no parameter to narrow these types by", extra={"resource_types": wide}
+            )
 
     async def _look(self) -> None:
         """Read the upstream's statement at start, so that the first requests already know it."""
         try:
             await self._metadata.answer(Trace(b"start"), time.time())
         except Refused as refused:
-            _log.warning("the FHIR server does not answer yet", reason=refused.deny.reason.value)
+            _log.warning("the FHIR server does not answer yet", extra={"reason": refused.deny.reason.value})
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

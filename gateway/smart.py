@@ -1,12 +1,12 @@
 """The SMART server, put together from its settings."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.routing import BaseRoute
 
 from gateway.keys.client_assertion import AssertionVerifier
@@ -43,7 +43,7 @@ from gateway.web.smart.providers import ProviderSettings, SignInProvider
 from gateway.web.smart.server import SmartServer
 from gateway.web.smart.users import Users
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 # Seconds between two tries to listen to a store that is away.
 _LISTEN_AGAIN = 0.5
 _CONSENT_IS_REMEMBERED = 365 * 86400.0
@@ -118,7 +118,7 @@ class Smart:
                 async for ended in self._kept.authorizations.ended():
                     forget(ended)
             except StoreAwayError as error:
-                _log.warning("the store does not answer", detail=str(error)[:200])
+                _log.warning("the store does not answer", extra={"detail": str(error)[:200]})
                 await asyncio.sleep(_LISTEN_AGAIN)
 
 

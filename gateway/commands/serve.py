@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import Generator
 from typing import Any, Literal
 
-import structlog
 import uvicorn
 import uvloop
 
@@ -18,7 +18,7 @@ from gateway.telemetry.logs import configure_logs
 from gateway.telemetry.metrics import Metrics, MetricsApp
 from gateway.web.telling import Telemetry
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class _SideServer(uvicorn.Server):
@@ -52,7 +52,8 @@ async def _serve(settings: Settings) -> None:
     # What is made at start stays: collections need not walk through it again and again.
     gc.collect()
     gc.freeze()
-    _log.info("serving", public_base_url=settings.public_base_url, upstream=settings.upstream.base_url)
+    told = {"public_base_url": settings.public_base_url, "upstream": settings.upstream.base_url}
+    _log.info("serving", extra=told)
     try:
         await public.serve()
     finally:

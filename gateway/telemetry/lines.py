@@ -1,16 +1,15 @@
 """Writes lines to a file or a pipe without holding the event loop up, and without losing one unnoticed."""
 
+import logging
 import os
 import threading
 from collections import deque
-
-import structlog
 
 _INTERVAL_SECONDS = 0.5
 _WAKE_LINES = 1_000
 _MAX_LINES = 20_000
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class LineWriter:
@@ -92,7 +91,7 @@ class LineWriter:
             self._failing = False
         except OSError as error:
             if not self._failing:
-                _log.error("audit lines cannot be written, they wait", problem=error.strerror)
+                _log.error("audit lines cannot be written, they wait", extra={"problem": error.strerror})
             self._failing = True
         self._unwritten = self._within_bound(bytes(left))
 
@@ -105,4 +104,4 @@ class LineWriter:
 
     def _give_up(self, count: int) -> None:
         self.lost += count
-        _log.error("audit lines are lost", count=count)
+        _log.error("audit lines are lost", extra={"count": count})

@@ -1,9 +1,8 @@
 """Tells telemetry of each request: the metrics count it, the audit log writes it down, the log names our own faults."""
 
 import asyncio
+import logging
 import time
-
-import structlog
 
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.event import Event
@@ -11,7 +10,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observation import Observation
 from gateway.web.witness import Record
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _AT_ONCE = 32
 _SOON = 0.05
@@ -57,7 +56,7 @@ class Telemetry:
 
     def fault(self, record: Record) -> None:
         """Log where an error of ours came from; the decision id leads from the answer to it."""
-        _log.exception("a request ended with an error of ours", decision_id=record.decision_id)
+        _log.exception("a request ended with an error of ours", extra={"decision_id": record.decision_id})
 
 
 def observed(record: Record, ended: float, size: int | None) -> Observation:

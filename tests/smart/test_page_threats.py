@@ -10,11 +10,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 import pytest
 import pytest_asyncio
-import structlog
 
 from tests.smart.house import CALLBACK, SECRET, House, smart_house
 from tests.smart.launcher import launch
 from tests.smart.person import Page, Person
+from tests.telemetry.log_lines import log_lines
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 
@@ -478,26 +478,27 @@ async def test_unknown_addresses_reflect_nothing(house: House, path: str) -> Non
         assert "zap" not in response.text
 
 
-async def test_no_log_line_holds_a_secret_of_any_kind(house: House) -> None:
+async def test_no_log_line_holds_a_secret_of_any_kind(house: House, caplog: pytest.LogCaptureFixture) -> None:
     secrets = {"hunter2-is-wrong", "demo-is-wrong", "state-of-a-request", "nonce-of-a-request", SECRET}
     app = house.app("https://symmetric.example", state="state-of-a-request")
-    with structlog.testing.capture_logs() as lines:
-        person = house.person()
-        page = await person.go(app.authorization_url(f"{SCOPE} offline_access", nonce="nonce-of-a-request"))
-        secrets |= {page.form("/login").value("csrf") or ""}
-        page = await person.sign_in(page, "doctor", "hunter2-is-wrong")
-        page = await person.choose(await person.sign_in(page), "pat-a")
-        code = (await person.agree(page)).parameters["code"]
-        answer = (await app.exchange(code)).json()
-        await app.exchange(code)
-        renewed = (await app.refresh(answer["refresh_token"])).json()
-        secrets |= {code, app.verifier, *(one for name, one in {**answer, **renewed}.items() if name.endswith("token"))}
-        secrets |= {one.value or "" for one in person.client.cookies.jar}
-        handle = await launch(house, user="doctor", context={"patient": "pat-a"})
-        await person.go(house.app().authorization_url("launch openid", launch=handle))
-        await house.http.post(f"{house.issuer}/launch", json={}, auth=("ehr", "demo-is-wrong"))
-        await app.post("/token", {"grant_type": "refresh_token", "refresh_token": "x"}, authorization="Basic ZGVtbzp4")
-        secrets.add(handle)
+    caplog.set_level("INFO", logger="gateway")
+    person = house.person()
+    page = await person.go(app.authorization_url(f"{SCOPE} offline_access", nonce="nonce-of-a-request"))
+    secrets |= {page.form("/login").value("csrf") or ""}
+    page = await person.sign_in(page, "doctor", "hunter2-is-wrong")
+    page = await person.choose(await person.sign_in(page), "pat-a")
+    code = (await person.agree(page)).parameters["code"]
+    answer = (await app.exchange(code)).json()
+    await app.exchange(code)
+    renewed = (await app.refresh(answer["refresh_token"])).json()
+    secrets |= {code, app.verifier, *(one for name, one in {**answer, **renewed}.items() if name.endswith("token"))}
+    secrets |= {one.value or "" for one in person.client.cookies.jar}
+    handle = await launch(house, user="doctor", context={"patient": "pat-a"})
+    await person.go(house.app().authorization_url("launch openid", launch=handle))
+    await house.http.post(f"{house.issuer}/launch", json={}, auth=("ehr", "demo-is-wrong"))
+    await app.post("/token", {"grant_type": "refresh_token", "refresh_token": "x"}, authorization="Basic ZGVtbzp4")
+    secrets.add(handle)
+    lines = log_lines(caplog)
     events = house.seen.events
     told = {event.kind.value for event in events}
     assert {"sign_in_failed", "signed_in", "granted", "token_issued", "token_refused", "launched"} <= told
@@ -507,16 +508,17 @@ async def test_no_log_line_holds_a_secret_of_any_kind(house: House) -> None:
     assert "demo" not in text
 
 
-async def test_no_log_line_can_be_forged_by_what_is_sent(house: House) -> None:
+async def test_no_log_line_can_be_forged_by_what_is_sent(house: House, caplog: pytest.LogCaptureFixture) -> None:
     forged = "x\r\n2026-01-01 [critical] all is well\x1b[31m"
-    with structlog.testing.capture_logs() as lines:
-        person, page = await begun(house)
-        await person.sign_in(page, forged, forged)
-        await house.http.get(f"{house.issuer}/authorize", params={"client_id": forged, "state": forged})
-        app = house.app()
-        await app.post("/token", {"grant_type": forged, "code": forged, "client_id": forged})
-        await app.post("/token", {"grant_type": "refresh_token", "refresh_token": forged})
-        await house.http.post(f"{house.issuer}/launch", json={forged: 1}, auth=("ehr", forged))
+    caplog.set_level("INFO", logger="gateway")
+    person, page = await begun(house)
+    await person.sign_in(page, forged, forged)
+    await house.http.get(f"{house.issuer}/authorize", params={"client_id": forged, "state": forged})
+    app = house.app()
+    await app.post("/token", {"grant_type": forged, "code": forged, "client_id": forged})
+    await app.post("/token", {"grant_type": "refresh_token", "refresh_token": forged})
+    await house.http.post(f"{house.issuer}/launch", json={forged: 1}, auth=("ehr", forged))
+    lines = log_lines(caplog)
     assert lines
     assert not [
         value for line in lines for value in line.values() if isinstance(value, str) and not value.isprintable()

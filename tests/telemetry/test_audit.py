@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -21,6 +20,7 @@ from gateway.policy.reasons import Reason
 from gateway.settings.model import Audit
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.lines import LineWriter
+from tests.telemetry.log_lines import log_lines
 from tests.telemetry.observations import access, observation
 
 FIELDS = {
@@ -195,48 +195,46 @@ def full_disk() -> int:
     return os.open("/dev/full", os.O_WRONLY)
 
 
-def test_lines_wait_for_a_full_disk_and_those_given_up_are_counted_and_told(full_disk: int) -> None:
-    with structlog.testing.capture_logs() as told:
-        lines = LineWriter(full_disk, close_descriptor=True, max_lines=10)
-        for number in range(8):
-            lines.write(b"%d\n" % number)
-        lines.flush()
-        assert lines.lost == 0
-        for number in range(8):
-            lines.write(b"%d\n" % number)
-        lines.flush()
-        assert lines.lost == 6
-        lines.close()
+def test_lines_wait_for_a_full_disk_and_those_given_up_are_counted_and_told(
+    full_disk: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = LineWriter(full_disk, close_descriptor=True, max_lines=10)
+    for number in range(8):
+        lines.write(b"%d\n" % number)
+    lines.flush()
+    assert lines.lost == 0
+    for number in range(8):
+        lines.write(b"%d\n" % number)
+    lines.flush()
+    assert lines.lost == 6
+    lines.close()
     assert lines.lost == 16
-    assert {
-        "log_level": "error",
-        "event": "audit lines cannot be written, they wait",
-        "problem": "No space left on device",
-    } in told
+    told = log_lines(caplog)
+    assert ("error", "audit lines cannot be written, they wait", "No space left on device") in {
+        (one["level"], one["event"], one.get("problem")) for one in told
+    }
     assert sum(one.get("count", 0) for one in told) == 16
 
 
 def test_what_waited_is_written_once_there_is_room(tmp_path: Path, full_disk: int) -> None:
     path = tmp_path / "audit.log"
-    with structlog.testing.capture_logs():
-        lines = LineWriter(full_disk, close_descriptor=True)
-        lines.write(b"one\n")
-        lines.flush()
-        room = os.open(path, os.O_WRONLY | os.O_CREAT)
-        os.dup2(room, full_disk)
-        os.close(room)
-        lines.write(b"two\n")
-        lines.close()
+    lines = LineWriter(full_disk, close_descriptor=True)
+    lines.write(b"one\n")
+    lines.flush()
+    room = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.dup2(room, full_disk)
+    os.close(room)
+    lines.write(b"two\n")
+    lines.close()
     assert path.read_bytes() == b"one\ntwo\n"
     assert lines.lost == 0
 
 
-def test_a_reader_that_went_away_does_not_stop_the_gateway() -> None:
+def test_a_reader_that_went_away_does_not_stop_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
     reading, writing = _pipe()
     reading.close()
-    with structlog.testing.capture_logs() as told:
-        lines = LineWriter(writing, close_descriptor=True)
-        lines.write(b"one\n")
-        lines.close()
+    lines = LineWriter(writing, close_descriptor=True)
+    lines.write(b"one\n")
+    lines.close()
     assert lines.lost == 1
-    assert told[0]["problem"] == "Broken pipe"
+    assert log_lines(caplog)[0]["problem"] == "Broken pipe"

@@ -1,16 +1,18 @@
 """Operational logs: lines of JSON on standard error, which no value can forge and no error message fills with data."""
 
+import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 PROGRAM = """
-import logging, structlog
+import logging
 from gateway.telemetry.logs import configure_logs
 configure_logs({level!r})
-log = structlog.get_logger("gateway.test")
+log = logging.getLogger("gateway.test")
 {code}
 """
 
@@ -18,14 +20,18 @@ log = structlog.get_logger("gateway.test")
 def _logged(code: str, level: str = "info") -> list[dict[str, Any]]:
     """What a program of its own writes, since logging is configured once for a whole process."""
     program = [sys.executable, "-c", PROGRAM.format(level=level, code=code)]
-    done = subprocess.run(program, capture_output=True, check=True, timeout=60)
+    # Far from UTC, which is what lines are to tell.
+    far = os.environ | {"TZ": "XXX-9"}
+    done = subprocess.run(program, capture_output=True, check=True, timeout=60, env=far)
     assert done.stdout == b""
     return [orjson.loads(line) for line in done.stderr.splitlines()]
 
 
 def test_a_message_is_a_line_of_json_with_its_values() -> None:
-    (line,) = _logged("log.warning('listening', port=8080)")
-    assert line.pop("time").endswith("Z")
+    (line,) = _logged("log.warning('listening', extra=dict(port=8080))")
+    told = line.pop("time")
+    assert told.endswith("Z")
+    assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(told) < timedelta(minutes=5)
     assert line == {"event": "listening", "port": 8080, "level": "warning", "logger": "gateway.test"}
 
 
@@ -42,12 +48,12 @@ def test_less_urgent_messages_are_left_out() -> None:
 
 def test_no_value_can_pose_as_another_line() -> None:
     text = 'x\\n{"event":"forged"}\\r\\x1b[2K\\u2028'
-    lines = _logged(f"log.warning('{text}', value='{text}')")
+    lines = _logged(f"log.warning('{text}', extra=dict(value='{text}'))")
     assert [line["event"] for line in lines] == ['x\n{"event":"forged"}\r\x1b[2K\u2028']
 
 
 def test_what_is_no_text_is_still_written() -> None:
-    code = "log.warning('odd', half='\\ud800'); log.warning('odd', value=object(), raw=b'x')"
+    code = "log.warning('odd', extra=dict(half='\\ud800')); log.warning('odd', extra=dict(value=object(), raw=b'x'))"
     assert [line["event"].strip("'") for line in _logged(code)] == ["odd", "odd"]
 
 
@@ -56,14 +62,23 @@ def test_an_error_tells_its_type_and_places_but_not_its_message() -> None:
 def fails(): raise ValueError("token abc of patient A")
 try: fails()
 except ValueError as error:
-    log.exception("fault", decision_id="1-1")
+    log.exception("fault", extra={"decision_id": "1-1"})
     log.error("fault", exc_info=error)
     logging.getLogger("asyncio").error("fault", exc_info=True)
+    given = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("gateway.test", logging.ERROR, "", 1, "fault", (), given)
+    logging.Formatter().format(record)
+    logging.getLogger().handle(record)
 """
     lines = _logged(code)
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         assert line["error"] == "ValueError"
         assert line["places"][-1].endswith(" fails")
         assert "abc" not in str(line)
-        assert "exception" not in line
+        assert not {"exception", "exc_info", "exc_text"} & line.keys()
+
+
+def test_where_there_is_no_error_none_is_told() -> None:
+    (line,) = _logged("log.error('fault', exc_info=True)")
+    assert line.keys() == {"time", "level", "logger", "event"}

@@ -1,8 +1,8 @@
 """The forms of the pages, posted: login, patient, visit and consent. Each is held to what its page offered."""
 
+import logging
 from dataclasses import replace
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import page_form, remote_of, see_other
 from gateway.web.smart.walk import Again, Walk
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 _WINDOW = 300.0
 _TOO_MANY = "Too many tries. Please wait five minutes."
 # Many people may sit behind one address.
@@ -55,7 +55,7 @@ class AnswersOfPeople:
         remote = remote_of(request)
         for what, most in ((f"login:{remote}", limit * _ADDRESS_FACTOR), (f"login-as:{username}", limit)):
             if not await attempts.allowed(what, most, _WINDOW):
-                _log.warning("logins are held back", remote=remote)
+                _log.warning("logins are held back", extra={"remote": remote})
                 return None, _TOO_MANY
         try:
             user = await self._parts.users.sign_in(username, password)

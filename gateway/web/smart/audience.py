@@ -1,8 +1,8 @@
 """Whom an address is for, which decides how it says that it cannot go on: to people on a page, to machines in JSON."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +10,7 @@ from gateway.oauth.errors import ErrorCode, OAuthError, PageError
 from gateway.storage.store import StoreAwayError
 from gateway.web.smart.requests import error_answer, error_page
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -59,4 +59,4 @@ def _away_answer(error: StoreAwayError) -> Response:
 
 
 def _note(error: StoreAwayError) -> None:
-    _log.error("the store does not answer", detail=str(error)[:200])
+    _log.error("the store does not answer", extra={"detail": str(error)[:200]})

@@ -1,17 +1,17 @@
 """Clients by id: those of the configuration first, then those that were registered while the gateway runs."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
 from gateway.oauth.client import Client
 from gateway.settings.clients import ClientEntry
 from gateway.storage.registrations import Registrations
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Clients:
@@ -54,6 +54,6 @@ def _client(client_id: str, entry: Mapping[str, Any]) -> Client | None:
     try:
         client = ClientEntry.model_validate(members).client()
     except ValidationError:
-        _log.warning("a registered client cannot be read and is refused", client_id=client_id)
+        _log.warning("a registered client cannot be read and is refused", extra={"client_id": client_id})
         return None
     return replace(client, disabled=disabled) if client.client_id == client_id else None

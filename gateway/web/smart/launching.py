@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import orjson
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,6 @@ from gateway.web.answer import Refused
 from gateway.web.smart.parts import LauncherAccount, SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_type, read_body
 
-_log = structlog.get_logger(__name__)
 # A launcher that vouches for its user says who sits there now, not who sat there some minutes ago (authorization.md).
 _VOUCHED_SECONDS = 60
 _CODES = {400: "invalid", 401: "login", 404: "not-found", 503: "transient"}

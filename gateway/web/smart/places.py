@@ -1,8 +1,8 @@
 """Where a signed-in user goes without an app's asking: the app gallery, the list of grants, and out again."""
 
+import logging
 import time
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,7 +27,7 @@ from gateway.web.smart.launching import LaunchError, Launching
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_page, page, page_form, see_other
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 _TARGETS = frozenset({"apps", "manage"})
 
 
@@ -219,7 +219,7 @@ class Places:
         return session, fields
 
     def _away(self, reason: Reason) -> Response:
-        _log.warning("the FHIR server does not answer a page", reason=reason.value)
+        _log.warning("the FHIR server does not answer a page", extra={"reason": reason.value})
         message = "The health records are not available at the moment. Please try again in a minute."
         return error_page(PageError(reason.value, message), self._parts.frame_ancestors, status=503)
 

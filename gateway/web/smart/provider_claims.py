@@ -2,12 +2,11 @@
 
 import base64
 import hashlib
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import structlog
 
 from gateway.fhir.reference import parse_reference
 from gateway.keys.refused import TokenRefused
@@ -21,7 +20,7 @@ from gateway.web.smart.provider_errors import SignInError, SignInReason
 ALGORITHMS = ("RS256", "ES256", "PS256", "RS384", "ES384")
 # The clocks of two machines.
 SKEW = 60.0
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,8 @@ def _fhir_user(said: Any, told: ProviderSettings, bases: Sequence[str]) -> str |
     own = said[0] if isinstance(said, list) and len(said) == 1 else said
     parsed = parse_reference(own, bases) if isinstance(own, str) else None
     if parsed is None or parsed.resource_type not in USER_TYPES or parsed.version_id is not None:
-        _log.warning("a claim of a provider names no user of this FHIR server", provider=told.issuer,
-                     claim=told.fhir_user_claim, value=repr(said)[:100])  # fmt: skip
+        where = {"provider": told.issuer, "claim": told.fhir_user_claim, "value": repr(said)[:100]}
+        _log.warning("a claim of a provider names no user of this FHIR server", extra=where)
         return None
     return f"{parsed.resource_type}/{parsed.id}"
 

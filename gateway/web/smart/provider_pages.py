@@ -1,6 +1,7 @@
 """What every way back from an OpenID provider has in common: who answered, what was decided, the page of failure."""
 
-import structlog
+import logging
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +15,7 @@ from gateway.web.smart.provider_errors import SignInError, SignInReason
 from gateway.web.smart.providers import Expected, SignInProvider
 from gateway.web.smart.requests import page, remote_of
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 # What a person decided there, or what only a person could (OpenID Connect Core 3.1.2.6); the rest is trouble.
 _DECISIONS = frozenset(
     {"access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required"}
@@ -48,7 +49,7 @@ class ProviderPages:
             if told not in _DECISIONS:
                 story = f"{told!r}: {parameters.get('error_description')!r}"
                 raise SignInError(SignInReason.REFUSED, f"the provider sent the browser back with {story}")
-            _log.info("a login elsewhere was declined", error=told)
+            _log.info("a login elsewhere was declined", extra={"error": told})
             return None
         code = parameters.get("code")
         if code is None:
@@ -57,7 +58,7 @@ class ProviderPages:
 
     def failed(self, error: SignInError, back: str, request: Request) -> Response:
         """The page of a login that came to nothing; `back` is where to try again."""
-        _log.warning("a login elsewhere failed", reason=error.reason.value, detail=error.detail)
+        _log.warning("a login elsewhere failed", extra={"reason": error.reason.value, "detail": error.detail})
         self._parts.tell(EventKind.SIGN_IN_FAILED, reason=error.reason.value, remote_address=remote_of(request))
         view = MessageView(
             title="You are not signed in",

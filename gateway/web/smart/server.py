@@ -1,8 +1,8 @@
 """The addresses of the SMART server, what answers there, and whom."""
 
 import asyncio
+import logging
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -28,7 +28,7 @@ from gateway.web.smart.requests import error_answer
 from gateway.web.smart.token import TokenEndpoint
 from gateway.web.smart.walk import Walk
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 # How soon every worker knows of clients and keys that another one added, in seconds.
 _REFRESH = 5.0
 
@@ -124,7 +124,7 @@ class SmartServer:
             try:
                 response = await told(request)
             except Exception:
-                _log.exception("an endpoint failed", path=path)
+                _log.exception("an endpoint failed", extra={"path": path})
                 response = error_answer(OAuthError(ErrorCode.SERVER_ERROR, "The server failed; its log says why."))
             client = getattr(request.state, "client", None)
             origins = self._all_origins if client is None else client.origins
@@ -147,4 +147,4 @@ class SmartServer:
             try:
                 await self.refresh()
             except StoreAwayError as error:
-                _log.warning("the store does not answer", detail=str(error)[:200])
+                _log.warning("the store does not answer", extra={"detail": str(error)[:200]})

@@ -1,9 +1,9 @@
 """`/token`: a client proves itself and gets tokens: for a code, to refresh, or in its own name (checklist 1.8-1.11)."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ from gateway.web.smart.client_proof import ClientProof
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_answer, json_answer, oauth_parameters, remote_of
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class TokenEndpoint:
             return json_answer(await self._tokens(issue))
         except OAuthError as error:
             self._parts.tell(EventKind.TOKEN_REFUSED, reason=error.code.value, remote_address=remote_of(request))
-            _log.info("token refused", error=error.code.value, detail=error.detail or error.description)
+            told = {"error": error.code.value, "detail": error.detail or error.description}
+            _log.info("token refused", extra=told)
             return error_answer(error)
 
     async def _client(self, asked: TokenRequest, parameters: Parameters, request: Request) -> Client:

@@ -4,10 +4,10 @@ Read `Walk.go_on`: it looks at how far a request is, and shows the next step. No
 next but what stands in the transaction, and every step is looked at again before the end.
 """
 
+import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ from gateway.web.smart.requests import page
 from gateway.web.smart.standing import Ready, Standing
 from gateway.web.smart.steps import encounter_view, login_view, patient_view
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -79,7 +79,7 @@ class Walk:
             await self._parts.remembered.transactions.take(transaction.transaction_id)
             return self.ending.redirect(error.redirect_uri, error.parameters())
         except Refused as refused:
-            _log.warning("the FHIR server does not answer a picker", reason=refused.deny.reason.value)
+            _log.warning("the FHIR server does not answer a picker", extra={"reason": refused.deny.reason.value})
             asked = transaction.request
             await self._parts.remembered.transactions.take(transaction.transaction_id)
             away = asked.denied(ErrorCode.TEMPORARILY_UNAVAILABLE, "The FHIR server does not answer at the moment.")
