@@ -16,6 +16,7 @@ Answered = tuple[int, Any, Mapping[str, str]]
 # From the path below the base, the query and the headers of a request.
 Script = Callable[[str, str, Mapping[str, str]], Answered]
 
+STATEMENT: Answered = (200, {"resourceType": "CapabilityStatement", "rest": []}, {})
 ABSENT: Answered = (404, {"resourceType": "OperationOutcome"}, {})
 
 
@@ -31,11 +32,8 @@ class Scripted:
         """Answer one request."""
         path, query = scope["path"].removeprefix("/fhir").strip("/"), scope["query_string"].decode("ascii")
         self.asked.append(f"{path}?{query}" if query else path)
-        if path == "metadata":
-            status, body, more = 200, {"resourceType": "CapabilityStatement", "rest": []}, {}
-        else:
-            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-            status, body, more = self.script(path, query, headers)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        status, body, more = STATEMENT if path == "metadata" else self.script(path, query, headers)
         fields = {"content-type": "application/fhir+json", **more}
         encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -1,0 +1,36 @@
+"""What a record may carry inside: resources that say what they are, and nobody else's (leak_20)."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.fhir.interaction import Read
+from gateway.policy.decide import decide
+from gateway.policy.decision import Allow, KeepResource
+from gateway.policy.judge import judge_resource
+from tests.policy.grants import grant
+
+A, B = {"reference": "Patient/A"}, {"reference": "Patient/B"}
+CARRIED: dict[str, tuple[Any, bool]] = {
+    "a practitioner": ([{"resourceType": "Practitioner", "id": "p"}], True),
+    "an observation about the patient": ([{"resourceType": "Observation", "id": "o", "subject": A}], True),
+    "an observation about another patient": ([{"resourceType": "Observation", "id": "o", "subject": B}], False),
+    "another patient": ([{"resourceType": "Patient", "id": "B"}], False),
+    "an object that does not say what it is": ([{"id": "B", "name": [{"family": "Secret"}]}], False),
+    "an object that says it in another spelling": ([{"resourcetype": "Patient", "id": "B"}], False),
+    "a resource of a type that R4 does not know": ([{"resourceType": "Patients", "id": "B"}], False),
+    "one good and one bad": ([{"resourceType": "Practitioner", "id": "p"}, {"id": "B"}], False),
+    "a resource that is not in a list": ({"resourceType": "Practitioner", "id": "p"}, False),
+    "a text": (["Patient"], False),
+    "nothing": ([], True),
+}
+
+
+@pytest.mark.parametrize(("contained", "shown"), CARRIED.values(), ids=CARRIED)
+def test_leak_20_a_record_is_judged_by_what_it_contains(contained: Any, shown: bool) -> None:
+    decision = decide(Read("Observation", "o"), grant("patient/*.rs", patient="A"))
+    assert isinstance(decision, Allow)
+    assert isinstance(decision.keep, KeepResource)
+    resource = {"resourceType": "Observation", "id": "o", "subject": A, "contained": contained}
+    assert judge_resource(orjson.dumps(resource), decision.keep)[1] is shown
