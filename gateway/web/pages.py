@@ -2,14 +2,13 @@
 
 from gateway.fhir.bundle import Bundle, Entry, read_bundle, write_bundle
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
-from gateway.fhir.reference import Reference
 from gateway.policy.decision import Allow, KeepMatches, KeepVersions, Send
-from gateway.policy.judge import Targets
 from gateway.policy.judge_bundle import Verdict, judge_bundle, outcome_entry
 from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, fhir_answer
 from gateway.web.fetch import FhirServer
-from gateway.web.reading import MAX_TARGETS, Asked, Reader
+from gateway.web.provenances import settle
+from gateway.web.reading import Asked, Reader
 
 # How many pages are looked through for one that holds something. A `next` link that leads to nothing tells that
 # something is hidden (leak_19); beyond this bound that is all it tells.
@@ -63,7 +62,7 @@ class Pages:
         bundle = read_bundle((await self._server.fetch(send, asked.trace)).body)
         verdict = judge_bundle(bundle, keep)
         if verdict.pending:
-            await self._settle(verdict, asked)
+            await settle(verdict, self._reader, asked)
         return bundle, verdict
 
     async def _skip_hidden(
@@ -94,29 +93,6 @@ class Pages:
             if "next" in found:
                 targets["next"] = found["next"]
         return targets
-
-    async def _settle(self, verdict: Verdict, asked: Asked) -> None:
-        """Judge the Provenances of a page by their targets: those on the page first, then others, within a bound."""
-        known: dict[Reference, bool] = {}
-        shown = {entry.fullUrl for entry in verdict.kept if entry is not None}
-        for place, (entry, targets) in verdict.pending.items():
-            if await self._any_target(targets, shown, known, asked):
-                verdict.kept[place] = entry
-            else:
-                verdict.drop("Provenance", included=entry.search is not None and entry.search.mode == "include")
-
-    async def _any_target(
-        self, targets: Targets, shown: set[str | None], known: dict[Reference, bool], asked: Asked
-    ) -> bool:
-        plain = [Reference(one.resource_type, one.id) for one in targets.references]
-        if any(f"{self._public_base}/{one}" in shown or known.get(one) for one in plain):
-            return True
-        for one in plain:
-            if one not in known and len(known) < MAX_TARGETS:
-                known[one] = await self._reader.may_see(one, asked)
-            if known.get(one):
-                return True
-        return False
 
     def _targets(self, bundle: Bundle) -> dict[str, str]:
         """The server's own places of the pages around this one, by relation."""
