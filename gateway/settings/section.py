@@ -22,7 +22,7 @@ class Conflict:
 class Section(BaseModel):
     """A group of settings. Defaults are checked as well: one that is wrong is our mistake, found by any test."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     def conflicts(self) -> Iterator[Conflict]:
         """Where the settings of this section disagree; asked only when each of them is right by itself."""
