@@ -108,7 +108,8 @@ def decode_member(raw: msgspec.Raw) -> Any:
         value = orjson.loads(text)
         if orjson.dumps(value) != text:
             json.loads(text, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
+        # orjson says that a value is nested too deeply by a TypeError.
         raise MalformedResourceError("a member has duplicate members or is not JSON") from error
     return value
 

@@ -15,6 +15,7 @@ from gateway.fhir.resource import nested_resources
 from gateway.policy.reach import Compartments, Everything
 from gateway.policy.rules import MembershipMode, Rules
 from gateway.scopes.model import ResourceScope
+from gateway.scopes.resource_types import RESOURCE_TYPES
 
 _ALWAYS_NEEDED = frozenset({"resourceType", "id"})
 
@@ -205,13 +206,16 @@ def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) 
     """Whether nothing contained belongs to a compartment of that type other than these (leak_20).
 
     A contained resource is a part of its container, so it needs no scope of its own; but one that says it belongs to
-    another patient, or that is a patient we cannot recognise, takes the whole container with it.
+    another patient, or that is a patient we cannot recognise, takes the whole container with it; so does one that does
+    not say what it is.
     """
     if contained is None:
         return True
+    if not isinstance(contained, list) or not all(isinstance(one, dict) and "resourceType" in one for one in contained):
+        return False
     for nested in nested_resources([contained]):
         nested_type = nested["resourceType"]
-        if not isinstance(nested_type, str):
+        if not isinstance(nested_type, str) or nested_type not in RESOURCE_TYPES:
             return False
         membership = membership_of(compartments.compartment_type, nested_type, rules)
         owners = membership.references(nested) if membership is not None else set()

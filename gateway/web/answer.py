@@ -25,6 +25,8 @@ WHOLE_ANSWER = "gateway.answer.whole"
 _FHIR_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"application/fhir+json;charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
+    # A browser must not answer the next user's request with what it kept of this one's (RFC 9111 4.2.2).
+    (b"cache-control", b"no-store"),
 )
 
 
@@ -88,7 +90,7 @@ def refusal(refused: Refused, *, realm: str) -> Answer:
     offender = "" if told is Reason.NOT_FOUND else refused.deny.offender
     sentence = f"{answer.sentence} {refused.hint}".strip()
     outcome = operation_outcome(code=answer.issue_code, reason=told, sentence=sentence, expression=offender)
-    headers = [*_FHIR_HEADERS, *refused.headers, (b"cache-control", b"no-store")]
+    headers = [*_FHIR_HEADERS, *refused.headers]
     challenge = _challenge(told, answer.status, refused.deny.scope, realm)
     if challenge:
         headers.append((b"www-authenticate", challenge.encode("ascii", "replace")))

@@ -7,9 +7,10 @@ from typing import Any
 
 from gateway.fhir.bundle import read_bundle
 from gateway.fhir.links import page_target
+from gateway.fhir.match import Criterion, compile_criterion
 from gateway.fhir.query import encode_pairs
 from gateway.fhir.reference import Reference, parse_reference
-from gateway.fhir.resource import MalformedResourceError, Members, address_in, decode_member, open_resource
+from gateway.fhir.resource import MalformedResourceError, Members, address_in, decode_member, open_resource, pick
 from gateway.policy.decision import Send
 from gateway.policy.reach import Compartments, Facts
 from gateway.policy.reasons import Reason
@@ -28,7 +29,8 @@ _KEPT_USERS = 1000
 class PanelSearch:
     """One search that finds a practitioner's patients: `CareTeam?participant=<user>`, patients in `subject`.
 
-    `patient_element` is the member of the found resource that refers to a patient (one Reference, or a list).
+    `parameter` is a reference parameter of R4. `patient_element` is the member of the found resource that refers to a
+    patient (one Reference, or a list).
     """
 
     resource_type: str
@@ -95,22 +97,30 @@ class UserCompartments:
         found: set[str] = set()
         for search in self._panel:
             query = encode_pairs(((search.parameter, str(user)), ("_count", "200")))
+            names_user = compile_criterion(search.resource_type, search.parameter, None, str(user), self._rules.bases)
             send: Send | None = Send(f"/{search.resource_type}", query, search=True)
             for _ in range(_MAX_PAGES):
                 if send is None:
                     break
-                send = await self._collect(search, send, found, trace)
+                send = await self._collect(search, names_user, send, found, trace)
             if send is not None or len(found) > MAX_PANEL:
                 raise Refused(Reason.USER_REACH_UNKNOWN, hint=f"The panel has more than {MAX_PANEL} patients.")
         return found
 
-    async def _collect(self, search: PanelSearch, send: Send, found: set[str], trace: Trace) -> Send | None:
-        """Add the patients of one page; the next page, if there is one."""
+    async def _collect(
+        self, search: PanelSearch, names_user: Criterion, send: Send, found: set[str], trace: Trace
+    ) -> Send | None:
+        """Add the patients of one page; the next page, if there is one.
+
+        What does not name the user is passed over: a server that drops what it does not understand returns every row.
+        """
         bundle = read_bundle((await self._server.fetch(send, trace)).body)
         for entry in bundle.entry:
             members = entry.resource
             address = address_in(members) if members is not None else None
-            if members is not None and address is not None and address[0] == search.resource_type:
+            if members is None or address is None or address[0] != search.resource_type:
+                continue
+            if names_user.matches(pick(members, names_user.elements | {"resourceType"})):
                 found.update(self._ids(members, search.patient_element, "Patient"))
         following = next((link.url for link in bundle.link if link.relation == "next"), None)
         target = page_target(following, self._base_paths) if following is not None else None
