@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from gateway.smart import Smart
 
 _log = logging.getLogger(__name__)
+# In seconds, between two tries to read the upstream's statement while it is not known.
+_LOOK_AGAIN = 10.0
 # Medplum's door lies below the FHIR base, where else nothing but FHIR is answered.
 _MEDPLUM, _SMART_LAUNCH = b"/ClientApplication/", b"$smart-launch"
 
@@ -202,11 +204,9 @@ class Gateway:
     def _rest_of_addresses(self) -> Starlette:
         health = Health(self._metadata, self._smart.store if self._smart is not None else None)
         routes: list[BaseRoute] = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
-        handlers: dict[Any, Any] = {}
         if self._smart is not None:
             routes += self._smart.routes(self._base_path.decode())
-            handlers = self._smart.exception_handlers()
-        rest = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        rest = Starlette(routes=routes, lifespan=self._lifespan)
         # A redirect that adds a slash would send a form, and whatever is in it, once more (edge case 22).
         rest.router.redirect_slashes = False
         return rest
@@ -278,11 +278,14 @@ class Gateway:
             )
 
     async def _look(self) -> None:
-        """Read the upstream's statement at start, so that the first requests already know it."""
-        try:
-            await self._metadata.answer(Trace(b"start"), time.time())
-        except Refused as refused:
-            _log.warning("the FHIR server does not answer yet", extra={"reason": refused.deny.reason.value})
+        """Read the upstream's statement at start, and again until it is known: before that nothing is counted."""
+        while True:
+            try:
+                await self._metadata.answer(Trace(b"start"), time.time())
+                return
+            except Refused as refused:
+                _log.warning("the FHIR server does not answer yet", extra={"reason": refused.deny.reason.value})
+            await asyncio.sleep(_LOOK_AGAIN)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

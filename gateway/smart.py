@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute
@@ -96,10 +95,6 @@ class Smart:
     def routes(self, base_path: str) -> list[BaseRoute]:
         """The addresses that are answered. `base_path` is the path of the FHIR base."""
         return self.server.routes(urlsplit(self._settings.own_issuer()).path, base_path)
-
-    def exception_handlers(self) -> dict[Any, Any]:
-        """None: every address tells whom it is for why it cannot go on (`gateway/web/smart/audience.py`)."""
-        return {}
 
     async def begin(self, forget: Callable[[str], None]) -> list[asyncio.Task[None]]:
         """The tasks that run from now on; `forget` is told of each end. Raises `StoreAwayError`."""
