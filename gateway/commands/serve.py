@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Literal
 
 import uvicorn
@@ -38,7 +38,13 @@ def serve(settings: Settings) -> None:
         uvloop.run(_serve(settings))
 
 
+def error_outside_of_requests(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what asyncio says of an error that nobody waits for, without the values that its own words would quote."""
+    _log.error("an error of ours outside of any request", exc_info=context.get("exception"))
+
+
 async def _serve(settings: Settings) -> None:
+    asyncio.get_running_loop().set_exception_handler(error_outside_of_requests)
     metrics, audit = Metrics(), AuditLog.from_settings(settings.audit)
     metrics.watch_audit(audit)
     telemetry = Telemetry(metrics, audit)
