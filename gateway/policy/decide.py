@@ -95,7 +95,7 @@ def _decide_read(read: Read, grant: Grant) -> Decision:
     path = f"/{read.resource_type}/{read.id}"
     if read.resource_type == "Binary":
         # Never `_summary` or `_elements`: a Binary leaves as the bytes it holds.
-        return Allow(Send(path), Relay() if permission.unlimited else KeepBinary(reference, grant))
+        return Allow(Send(path), Relay() if grant.unlimited else KeepBinary(permission, reference, grant))
     if grant.unlimited:
         return Allow(Send(path, read.query.encode()), Relay())
     query = _readable_query(read.query, permission)

@@ -37,8 +37,9 @@ class KeepResource:
 
 @dataclass(frozen=True, slots=True)
 class KeepBinary:
-    """Keep a Binary that a readable resource vouches for (enforcement.md 2)."""
+    """Keep a Binary that `permission` permits, or that something in its reach vouches for (enforcement.md 2)."""
 
+    permission: Permission
     reference: Reference
     grant: Grant
 

@@ -129,8 +129,10 @@ def _describe_keep(keep: Keep) -> str:
             return "nothing: the token sees every record"
         case KeepCapabilities():
             return "nothing: the CapabilityStatement is public"
-        case KeepBinary():
-            return "its security context, or a DocumentReference that points at it, must be visible"
+        case KeepBinary(permission=permission):
+            if permission.vouched and not permission.unlimited:
+                return "its security context, or a DocumentReference that points at it, must be visible within reach"
+            return "in JSON it must be the Binary asked for, and within its unit"
         case KeepResource(permission=permission):
             return f"the resource must be the one asked for; looks at {_elements(permission)}"
         case KeepMatches(match=match, ids=ids, exact=exact):

@@ -4,7 +4,7 @@ What cannot be judged is dropped. Nothing here trusts the server: not its `searc
 answered what was asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.fhir.reference import Reference, parse_reference
 from gateway.fhir.resource import (
+    MalformedResourceError,
     Members,
     address_in,
     decode_member,
@@ -21,7 +22,9 @@ from gateway.fhir.resource import (
 )
 from gateway.policy.decision import KeepResource
 from gateway.policy.grant import Grant
-from gateway.policy.permission import Member, Permission, holds_no_stranger
+from gateway.policy.permission import Member, Permission, Unit, holds_no_stranger, member_of
+from gateway.policy.reach import Compartments
+from gateway.policy.rules import Rules
 
 # They carry other resources whole, so that each of those is judged by itself (leak_20).
 _CARRIERS = frozenset({"Bundle", "Parameters"})
@@ -35,9 +38,14 @@ _LONGEST_KEY = 1024
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A Provenance that is visible if one of these is (enforcement.md 8)."""
+    """A Provenance that is visible if one of these is, and belongs to one of the compartments (enforcement.md 8).
+
+    The compartments are the reach of the very units that would permit it. No version is named, and no type that is
+    nobody's: what everybody may see says nothing of whose the Provenance is.
+    """
 
     references: tuple[Reference, ...]
+    compartments: frozenset[Compartments]
 
 
 Judgement = bool | Targets
@@ -84,7 +92,7 @@ def known_to_be_permitted(members: Members, permission: Permission) -> bool:
 def _judge_closely(members: Members, permission: Permission, grant: Grant) -> Judgement:
     if permission.permits(pick(members, permission.elements)):
         return permission.resource_type not in _CARRIERS or _carries_only_visible(members, grant)
-    return _targets(members, permission) if permission.resource_type == "Provenance" else False
+    return _targets(members, permission, grant.rules) if permission.resource_type == "Provenance" else False
 
 
 def _carries_only_visible(members: Members, grant: Grant) -> bool:
@@ -96,27 +104,22 @@ def _carries_only_visible(members: Members, grant: Grant) -> bool:
     return True
 
 
-def _targets(members: Members, permission: Permission) -> Judgement:
+def _targets(members: Members, permission: Permission, rules: Rules) -> Judgement:
     """The targets of a Provenance, if a unit would permit it but for its membership and no stranger is among them."""
-    names = permission.elements | {"target"}
-    resource = pick(members, names)
+    resource = pick(members, permission.elements | {"target"})
     if resource.get("resourceType") != "Provenance":
         return False
-    for unit in permission.units:
-        extent = unit.extent
-        if not isinstance(extent, Member) or not all(one.matches(resource) for one in unit.criteria):
-            continue
-        references = _references(resource.get("target"), extent.rules.bases)
-        strangers = {
-            one.id for one in references if one.resource_type == extent.compartments.compartment_type
-        } - extent.compartments.ids
-        if (
-            references
-            and not strangers
-            and holds_no_stranger(resource.get("contained"), extent.compartments, extent.rules)
-        ):
-            return Targets(references)
-    return False
+    references = _references(resource.get("target"), rules.bases)
+    reaches = frozenset(
+        unit.extent.compartments
+        for unit in permission.units
+        if isinstance(unit.extent, Member)
+        and all(one.matches(resource) for one in unit.criteria)
+        and not _names_stranger(references, unit.extent.compartments)
+        and holds_no_stranger(resource.get("contained"), unit.extent.compartments, rules)
+    )
+    able = tuple(one for one in references if may_belong(one.resource_type, reaches, rules))
+    return Targets(able, reaches) if able else False
 
 
 def _references(value: Any, bases: Sequence[str]) -> tuple[Reference, ...]:
@@ -125,8 +128,39 @@ def _references(value: Any, bases: Sequence[str]) -> tuple[Reference, ...]:
         text = one.get("reference") if isinstance(one, dict) else None
         reference = parse_reference(text, bases) if isinstance(text, str) else None
         if reference is not None:
-            found.append(reference)
-    return tuple(found)
+            found.append(Reference(reference.resource_type, reference.id))
+    return tuple(dict.fromkeys(found))
+
+
+def _names_stranger(references: Sequence[Reference], compartments: Compartments) -> bool:
+    named = {one.id for one in references if one.resource_type == compartments.compartment_type}
+    return not named <= compartments.ids
+
+
+def may_belong(resource_type: str, reaches: Collection[Compartments], rules: Rules) -> bool:
+    """Whether resources of the type can be members of one of the compartments."""
+    return any(member_of(one, resource_type, rules) is not None for one in reaches)
+
+
+def belongs(members: Members, reaches: Collection[Compartments], rules: Rules) -> bool:
+    """Whether the resource is a member of one of the compartments; False where that cannot be read.
+
+    Whatever vouches for a Binary or a Provenance is held to the reach of the unit that grants it: that another scope
+    of the token shows the voucher is not enough (SC-15, leak_17).
+    """
+    address = address_in(members)
+    return address is not None and any(_is_member(members, address[0], one, rules) for one in reaches)
+
+
+def _is_member(members: Members, resource_type: str, compartments: Compartments, rules: Rules) -> bool:
+    extent = member_of(compartments, resource_type, rules)
+    if extent is None:
+        return False
+    unit = Unit(extent)
+    try:
+        return unit.permits(pick(members, unit.elements))
+    except MalformedResourceError:
+        return False
 
 
 def judge_resource(body: bytes, keep: KeepResource) -> tuple[bytes, Judgement]:

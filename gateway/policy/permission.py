@@ -46,7 +46,9 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Binaries: each is shown only where something visible vouches for it, so that none passes by itself."""
+    """Binaries: each is shown only where a visible member of these compartments vouches for it, and none by itself."""
+
+    compartments: Compartments
 
 
 Extent = Everything | Member | Shared | Single | Vouched
@@ -131,6 +133,11 @@ class Permission:
         return bool(self.units)
 
     @property
+    def vouched(self) -> frozenset[Compartments]:
+        """The compartments whose members may vouch for a Binary."""
+        return frozenset(unit.extent.compartments for unit in self.units if isinstance(unit.extent, Vouched))
+
+    @property
     def owners(self) -> Compartments | None:
         """The compartments that every unit is held to; None where units differ or one is not held so.
 
@@ -178,12 +185,18 @@ def compile_unit(
 def _extent(resource_type: str, reach: Everything | Compartments, rules: Rules) -> Extent | None:
     if isinstance(reach, Everything):
         return reach
-    membership = membership_of(reach.compartment_type, resource_type, rules)
-    if membership is not None:
-        return Member(reach, membership, rules)
+    member = member_of(reach, resource_type, rules)
+    if member is not None:
+        return member
     if resource_type == "Binary":
-        return Vouched()
+        return Vouched(reach)
     return Shared(reach, rules) if resource_type in rules.shared_types else None
+
+
+def member_of(compartments: Compartments, resource_type: str, rules: Rules) -> Member | None:
+    """The resources of a type that are members of these compartments; None where its type never is one."""
+    membership = membership_of(compartments.compartment_type, resource_type, rules)
+    return None if membership is None else Member(compartments, membership, rules)
 
 
 def membership_of(compartment_type: str, resource_type: str, rules: Rules) -> Membership | None:

@@ -94,7 +94,7 @@ class Keeper:
             raise Refused(Reason.OUT_OF_REACH)
 
     async def _binary(self, send: Send, keep: KeepBinary, asked: Asked) -> Answer:
-        return await keep_binary(self._server, send, keep.reference, asked, self._reader, self._rewriter)
+        return await keep_binary(self._server, send, keep, asked, self._reader, self._rewriter)
 
     async def _relay(self, send: Send, asked: Asked) -> Answer:
         binary = isinstance(asked.interaction, Read) and asked.interaction.resource_type == "Binary"

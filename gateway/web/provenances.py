@@ -1,9 +1,13 @@
-"""The Provenances of a page: each is shown where one of its targets is, on the page or as it stands now."""
+"""The Provenances of a page: each is shown where one of its targets vouches for it, on the page or as it stands now."""
 
 from gateway.fhir.reference import Reference
-from gateway.policy.judge import Targets
+from gateway.fhir.resource import Members
+from gateway.policy.judge import Targets, belongs
 from gateway.policy.judge_bundle import Verdict
+from gateway.policy.reach import Compartments
 from gateway.web.reading import MAX_TARGETS, Asked, Reader
+
+_Known = dict[tuple[Reference, frozenset[Compartments]], bool]
 
 
 async def settle(verdict: Verdict, reader: Reader, asked: Asked) -> None:
@@ -11,25 +15,26 @@ async def settle(verdict: Verdict, reader: Reader, asked: Asked) -> None:
 
     Raises `Refused` where the server cannot say how a target stands.
     """
-    known: dict[Reference, bool] = {}
-    shown = {entry.fullUrl for entry in verdict.kept if entry is not None}
+    known: _Known = {}
+    shown = {entry.fullUrl: entry.resource for entry in verdict.kept if entry is not None}
     for place, (entry, targets) in verdict.pending.items():
-        if await _any_target(targets, shown, known, reader, asked):
+        if _vouched_on_page(targets, shown, asked) or await _vouched_elsewhere(targets, known, reader, asked):
             verdict.kept[place] = entry
         else:
             verdict.drop("Provenance", included=entry.search is not None and entry.search.mode == "include")
 
 
-async def _any_target(
-    targets: Targets, shown: set[str | None], known: dict[Reference, bool], reader: Reader, asked: Asked
-) -> bool:
-    plain = [Reference(one.resource_type, one.id) for one in targets.references]
-    public_base = asked.grant.rules.public_base
-    if any(f"{public_base}/{one}" in shown or known.get(one) for one in plain):
-        return True
-    for one in plain:
-        if one not in known and len(known) < MAX_TARGETS:
-            known[one] = await reader.may_see(one, asked)
-        if known.get(one):
+def _vouched_on_page(targets: Targets, shown: dict[str | None, Members | None], asked: Asked) -> bool:
+    rules = asked.grant.rules
+    found = [shown.get(f"{rules.public_base}/{one}") for one in targets.references]
+    return any(belongs(members, targets.compartments, rules) for members in found if members is not None)
+
+
+async def _vouched_elsewhere(targets: Targets, known: _Known, reader: Reader, asked: Asked) -> bool:
+    for one in targets.references:
+        key = (one, targets.compartments)
+        if key not in known and len(known) < MAX_TARGETS:
+            known[key] = await reader.vouches(one, targets.compartments, asked)
+        if known.get(key):
             return True
     return False

@@ -1,15 +1,18 @@
 """Readings of the gateway's own: whether a resource, as it stands now, may be seen by a grant."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from gateway.fhir.interaction import Interaction
 from gateway.fhir.reference import Reference
-from gateway.fhir.resource import MalformedResourceError
+from gateway.fhir.resource import MalformedResourceError, Members, address_in, open_resource
 from gateway.policy.access import Access
-from gateway.policy.decision import KeepResource, Send
+from gateway.policy.decision import Send
 from gateway.policy.grant import Grant
-from gateway.policy.judge import Judgement, Targets, judge_resource
+from gateway.policy.judge import Judgement, Targets, belongs, judge, may_belong
 from gateway.policy.permission import Permission
+from gateway.policy.reach import Compartments
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
@@ -42,35 +45,48 @@ class Reader:
 
     async def may_read(self, reference: Reference, asked: Asked) -> bool:
         """Whether the token could read it by id; a Provenance by its targets as well (enforcement.md 8)."""
-        judgement = await self._judge(asked.grant.read(reference.resource_type), reference, asked)
+        _, judgement = await self._judged(asked.grant.read(reference.resource_type), reference, asked)
         return await self.holds(judgement, asked)
 
-    async def may_see(self, reference: Reference, asked: Asked) -> bool:
-        """Whether the token could read it by id or find it by a search.
+    async def may_find(self, reference: Reference, asked: Asked) -> bool:
+        """Whether the token could find it by any search; a Provenance by its targets as well."""
+        _, judgement = await self._judged(asked.grant.find(reference.resource_type), reference, asked)
+        return await self.holds(judgement, asked)
 
-        A Provenance that hangs on yet another resource is not followed: it does not count.
+    async def vouches(self, reference: Reference, reaches: Collection[Compartments], asked: Asked) -> bool:
+        """Whether it may vouch for what only members of these compartments vouch for.
+
+        The token must be able to read it by id or find it by a search, and it must be a member. A Provenance that hangs
+        on yet another resource is not followed: it does not count.
         """
-        return await self._judge(asked.grant.visible(reference.resource_type), reference, asked) is True
+        grant = asked.grant
+        if not may_belong(reference.resource_type, reaches, grant.rules):
+            return False
+        members, judgement = await self._judged(grant.visible(reference.resource_type), reference, asked)
+        return judgement is True and belongs(members, reaches, grant.rules)
 
     async def holds(self, judgement: Judgement, asked: Asked) -> bool:
-        """Whether what was judged may be shown, where need be because one of the targets may be seen."""
+        """Whether what was judged may be shown, where need be because one of the targets vouches for it."""
         if not isinstance(judgement, Targets):
             return judgement
         for target in judgement.references[:MAX_TARGETS]:
-            if await self.may_see(target, asked):
+            if await self.vouches(target, judgement.compartments, asked):
                 return True
         return False
 
-    async def _judge(self, permission: Permission, reference: Reference, asked: Asked) -> Judgement:
+    async def _judged(self, permission: Permission, reference: Reference, asked: Asked) -> tuple[Members, Judgement]:
+        """The resource as it stands now, and whether it may be shown; no members where there is none to judge."""
         if not permission:
-            return False
+            return {}, False
         plain = Reference(reference.resource_type, reference.id)
         try:
-            fetched = await self._server.fetch(Send(f"/{plain}"), asked.trace)
-            return judge_resource(fetched.body, KeepResource(permission, plain, asked.grant))[1]
+            members = open_resource((await self._server.fetch(Send(f"/{plain}"), asked.trace)).body)
+            if address_in(members) != (plain.resource_type, plain.id):
+                return {}, False
+            return members, judge(members, permission, asked.grant)
         except MalformedResourceError:
-            return False
+            return {}, False
         except Refused as refused:
             if refused.deny.reason in {Reason.NOT_FOUND, Reason.UPSTREAM_REJECTED}:
-                return False
+                return {}, False
             raise
