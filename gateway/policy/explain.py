@@ -52,7 +52,7 @@ def _describe_reach(reach: Everything | Compartments | Nothing | Unknown) -> str
         case Everything():
             return "every record of the server"
         case Compartments(compartment_type, ids):
-            return f"the compartment of {', '.join(f'{compartment_type}/{one}' for one in sorted(ids)) or '(nobody)'}"
+            return f"the compartment of {', '.join(f'{compartment_type}/{one}' for one in sorted(ids))}"
         case Nothing(reason):
             return f"nothing ({reason}: {ANSWERS[reason].sentence})"
         case Unknown(user):

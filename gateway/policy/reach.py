@@ -68,7 +68,7 @@ def _user_reach(user: Reference | None, rules: Rules, facts: Facts) -> Reach | U
         case "Patient":
             return Compartments("Patient", frozenset({user.id}))
         case "RelatedPerson":
-            return facts.user_compartments or Unknown(user)
+            return _looked_up(user, facts)
         case "Practitioner" | "PractitionerRole":
             return _practitioner_reach(user, rules, facts)
         case _:
@@ -83,7 +83,15 @@ def _practitioner_reach(user: Reference, rules: Rules, facts: Facts) -> Reach | 
         case PractitionerReach.COMPARTMENT:
             if user.resource_type == "Practitioner":
                 return Compartments("Practitioner", frozenset({user.id}))
-            return facts.user_compartments or Unknown(user)
+            return _looked_up(user, facts)
         case PractitionerReach.PANEL:
-            return facts.user_compartments or Unknown(user)
+            return _looked_up(user, facts)
     assert_never(rules.practitioner_reach)
+
+
+def _looked_up(user: Reference, facts: Facts) -> Reach | Unknown:
+    """Compartments of nobody are no reach: a search narrowed to them by an empty value would be of everyone."""
+    found = facts.user_compartments
+    if found is None:
+        return Unknown(user)
+    return found if found.ids else Nothing(Reason.USER_REACH_UNKNOWN)

@@ -27,10 +27,10 @@ THEIRS = care_team("Practitioner/q", "Patient/pat-b")
 WITHOUT = record("CareTeam", "team", status="active", subject={"reference": "Patient/pat-b"})
 TEAMS = {
     "a team that names the practitioner": ([OURS], 200),
-    "a team of another practitioner": ([THEIRS], 404),
-    "a team that names nobody": ([WITHOUT], 404),
+    "a team of another practitioner": ([THEIRS], 403),
+    "a team that names nobody": ([WITHOUT], 403),
     "another's team beside the practitioner's own": ([THEIRS, OURS], 200),
-    "a record of another type": ([{**OURS, "resourceType": "Group"}], 404),
+    "a record of another type": ([{**OURS, "resourceType": "Group"}], 403),
 }
 
 

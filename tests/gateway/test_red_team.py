@@ -217,17 +217,17 @@ async def test_a_decision_is_remembered_for_its_own_patient_and_without_the_cond
 
 
 RELATIVES = {
-    "the server answers with another relative": {"a": {"resourceType": "RelatedPerson", "id": "b", "patient": B}},
-    "another relative was looked up before": {"a": {"resourceType": "RelatedPerson", "id": "a", "patient": A}},
+    "the server answers with another relative": ({"resourceType": "RelatedPerson", "id": "b", "patient": B}, 403),
+    "another relative was looked up before": ({"resourceType": "RelatedPerson", "id": "a", "patient": A}, 404),
 }
 
 
-@pytest.mark.parametrize("answers", RELATIVES.values(), ids=RELATIVES)
-async def test_a_relative_reaches_no_chart_of_others_where(tmp_path: Path, answers: dict[str, Resource]) -> None:
-    relatives = {"b": {"resourceType": "RelatedPerson", "id": "b", "patient": B}, **answers}
+@pytest.mark.parametrize(("answer", "refusal"), RELATIVES.values(), ids=RELATIVES)
+async def test_a_relative_reaches_no_chart_of_others_where(tmp_path: Path, answer: Resource, refusal: int) -> None:
+    relatives = {"b": {"resourceType": "RelatedPerson", "id": "b", "patient": B}, "a": answer}
     held = {f"RelatedPerson/{name}": one for name, one in relatives.items()} | at({**OWN, "id": "of-b"}, subject=B)
     async with scripted(held | at(PATIENT_B)) as server, running_gateway(server.base_url, tmp_path) as gateway:
-        for name, status in (("b", 200), ("a", 404)):
+        for name, status in (("b", 200), ("a", refusal)):
             claims = {"patient": None, "fhirUser": f"RelatedPerson/{name}"}
             for path in ("/Observation/of-b", "/Patient/pat-b"):
                 assert (await gateway.ask(path, "user/*.rs", claims=claims)).status_code == status

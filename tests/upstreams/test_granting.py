@@ -52,12 +52,6 @@ USERS = (
         A_OBSERVATIONS,
     ),
     User(
-        "a relative whom nobody knows",
-        Grant("user/*.rs", {"fhirUser": "RelatedPerson/nobody", "patient": None}),
-        "/Observation",
-        nothing,
-    ),
-    User(
         "a practitioner who sees all",
         Grant("user/*.rs", DOCTOR, marks=NOTHING_HIDDEN),
         "/Observation?_count=1000",
@@ -153,6 +147,12 @@ REFUSED = (
     ("another type", "/Condition", Grant("patient/Observation.rs"), "scope_insufficient"),
     ("a search with the letter r alone", "/Observation", Grant("patient/Observation.r"), "scope_insufficient"),
     ("a read with the letter s", "/Observation/pat-a-smoking", Grant("patient/Observation.s"), "scope_insufficient"),
+    (
+        "a relative whom nobody knows",
+        "/Observation",
+        Grant("user/*.rs", {"fhirUser": "RelatedPerson/nobody", "patient": None}),
+        "user_reach_unknown",
+    ),
     ("no patient", "/Observation", Grant("patient/*.rs", {"patient": None}), "patient_context_missing"),
     ("two patients", "/Observation", Grant("patient/*.rs", {"patient": ["pat-a", "pat-b"]}), "patient_context_invalid"),
     ("a person", "/Patient", Grant("user/*.rs", {"fhirUser": "Person/1", "patient": None}), "user_reach_unknown"),
