@@ -122,19 +122,29 @@ def _readable_query(query: Query, permission: Permission) -> Query | None:
     """The query of a read with what verification needs; None for a count, which a read does not have.
 
     `_summary` is not passed on: what it leaves out may be what the check looks at (leak_29). FHIR calls it a hint,
-    so the whole resource is a right answer. `_elements` is widened.
+    so the whole resource is a right answer. `_elements` is one too, and is widened or left out.
     """
     if query.summary is Summary.COUNT:
         return None
     if not query.elements and query.summary is None:
         return query
-    return replace(query, summary=None, elements=_widened(query.elements, permission.elements))
+    return replace(query, summary=None, elements=_widened(query.elements, permission))
 
 
-def _widened(asked: tuple[str, ...], needed: frozenset[str]) -> tuple[str, ...]:
-    if not asked:
+def _widened(asked: tuple[str, ...], permission: Permission) -> tuple[str, ...]:
+    """The elements to ask for with those that verification needs; none where some criterion has to hold.
+
+    A criterion may hold by absence (`deceased=false`), and what the server takes `_elements` to name is its own reading
+    (`deceased`, by R4, where its JSON has `deceasedBoolean`). Membership never holds by absence.
+    """
+    if not asked or _is_constrained(permission):
         return ()
+    needed = permission.elements
     return (*asked, *sorted(needed.difference(asked, {"resourceType", "contained"})), *_contained(needed, asked))
+
+
+def _is_constrained(permission: Permission) -> bool:
+    return not permission.unlimited and any(unit.criteria for unit in permission.units)
 
 
 def _contained(needed: frozenset[str], asked: tuple[str, ...]) -> tuple[str, ...]:
@@ -229,7 +239,10 @@ def _searchable_query(query: Query, permission: Permission, grant: Grant, narrow
     if counts:
         return query if narrowing.exact else None
     total = query.total if narrowing.exact or query.total is Total.NONE else None
-    return replace(query, summary=None, total=total, elements=_widened(query.elements, permission.elements))
+    # Some servers abridge what is included as well, which other permissions judge.
+    abridged = not query.includes or not any(scope.constraints for scope in grant.scopes)
+    elements = _widened(query.elements, permission) if abridged else ()
+    return replace(query, summary=None, total=total, elements=elements)
 
 
 def _narrowed_send(
