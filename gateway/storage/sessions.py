@@ -27,7 +27,8 @@ class Transaction:
     """One authorization request on its way through the pages, bound to one browser.
 
     `browser` is the digest of that browser's cookie. `offered` are the patients, encounters or scopes that the last
-    page offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for.
+    page offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for, and
+    `patient_of_launch` says that it brought the patient. `several_patients`: a picker had more than one to choose from.
     `answers` and `remember` are what the user ticked on a consent page that has to be shown once more.
     """
 
@@ -39,6 +40,7 @@ class Transaction:
     context: LaunchContext = field(default_factory=LaunchContext)
     launched: bool = False
     launched_for: str | None = None
+    patient_of_launch: bool = False
     user: User | None = None
     session_id: str | None = None
     signed_in_at: float | None = None
@@ -48,6 +50,7 @@ class Transaction:
     offered: tuple[str, ...] = ()
     provider_index: int = 0
     encounter_settled: bool = False
+    several_patients: bool = False
     provider_state: str = ""
     provider_nonce: str = ""
     provider_verifier: str = ""
@@ -57,6 +60,16 @@ class Transaction:
     def with_context(self, **changes: str | None) -> "Transaction":
         """The transaction with another patient or encounter in its context."""
         return replace(self, context=replace(self.context, **changes))  # type: ignore[arg-type]  # ids only
+
+    def without_choices(self) -> "Transaction":
+        """The transaction before a patient or a visit was chosen; what a launch brought stays."""
+        begun = self if self.patient_of_launch else self.with_context(patient=None, encounter=None)
+        return replace(begun, patient_name="", patient_detail="", offered=(), encounter_settled=False)
+
+    @property
+    def another_patient(self) -> bool:
+        """Whether the patient was chosen here, among others who can be chosen in place of that one."""
+        return self.several_patients and not self.patient_of_launch and self.context.patient is not None
 
 
 class Transactions:

@@ -42,9 +42,9 @@ async def test_fhirclient_in_a_browser_and_the_ways_from_our_forms_to_an_app(
 
 
 PAGES = (
-    "login", "login-refused", "patient", "patient-none", "encounter", "consent", "consent-some", "gallery",
-    "gallery-chosen", "grants", "grants-ending", "grants-ended", "signed-out", "consent-of-a-patient", "sign-in",
-    "error",
+    "login", "login-refused", "patient", "patient-none", "encounter", "consent", "consent-some",
+    "consent-for-another", "gallery", "gallery-chosen", "grants", "grants-ending", "grants-ended", "signed-out",
+    "consent-of-a-patient", "sign-in", "error",
 )  # fmt: skip
 
 
@@ -61,9 +61,13 @@ async def test_every_page_works_without_scripts_and_fits_a_narrow_screen(
     # An app on this device is not remembered: another one could say that it is this one (RFC 8252 8.6).
     assert not any(seen["remembers"] for seen in told["seen"].values())
     assert told["seen"]["consent-of-a-patient"]["heading"] == "Share your records with Vital Signs in a Browser?"
-    assert {"patient/Patient.rs", "launch/patient"} <= set(told["granted"].split())
-    assert "patient/*.rs" not in told["granted"]
-    assert told["encounter"].startswith("pat-a-encounter")
+    assert "Berta" in told["seen"]["consent-for-another"]["heading"]
+    assert told["stillTicked"]
+    granted = told["granted"]
+    assert {"patient/Patient.rs", "launch/patient"} <= set(granted["scope"].split())
+    assert "patient/*.rs" not in granted["scope"]
+    assert granted["patient"] == "pat-b"
+    assert granted["encounter"].startswith("pat-b-encounter")
     assert told["error"] == "access_denied"
     # Chromium notes the error page's status.
     assert [one for one in told["complaints"] if not one.endswith("status of 400 (Bad Request)")] == []

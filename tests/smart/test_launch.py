@@ -470,7 +470,7 @@ async def test_a_patient_that_is_sent_to_another_form_is_not_taken(house: House,
         assert answer.left_for is None
         assert answer.status == 400 or answer.form("/patient").action, step
     page = await person.choose(await person.go(way), "pat-a")
-    refused = await person.go(way + "/encounter", data=[csrf, ("encounter", visits["pat-b"]), ("decision", "choose")])
+    refused = await person.send(page, "/encounter", encounter=visits["pat-b"], decision="choose")
     assert refused.status == 400
     page = await person.send(await person.go(way), "/encounter", encounter=visits["pat-a"], decision="choose")
     page = await person.send(page, "/consent", patient="pat-b", encounter=visits["pat-b"], **{"use-0": "all"},

@@ -113,11 +113,28 @@ class TestTransactions:
         await transactions.put(transaction)
         assert await transactions.get("request-1") == transaction
 
-    async def test_a_request_that_was_kept_without_ticks_goes_on(self) -> None:
+    async def test_a_request_that_was_kept_by_an_older_gateway_goes_on(self) -> None:
         """Two versions of the gateway stand before one store while the one takes over from the other."""
         kept = msgspec.json.decode(encode(BEGUN))
-        del kept["answers"], kept["remember"]
+        del kept["answers"], kept["remember"], kept["several_patients"], kept["patient_of_launch"]
         assert decode(msgspec.json.encode(kept), Transaction) == BEGUN
+
+    def test_what_was_chosen_is_given_up_and_what_a_launch_brought_stays(self) -> None:
+        chosen = replace(
+            BEGUN.with_context(patient="pat-a", encounter="visit-1", tenant="north"),
+            patient_name="Gale", patient_detail="born 1970", offered=("openid",), encounter_settled=True,
+        )  # fmt: skip
+        assert chosen.without_choices() == BEGUN.with_context(tenant="north")
+        launched = replace(chosen, patient_of_launch=True)
+        assert launched.without_choices().context == chosen.context
+        assert launched.without_choices().patient_name == "", "it is looked up again, as whoever signs in may see it"
+
+    def test_another_patient_can_be_chosen_where_there_was_a_choice(self) -> None:
+        chosen = replace(BEGUN.with_context(patient="pat-a"), several_patients=True)
+        assert chosen.another_patient
+        assert not replace(chosen, several_patients=False).another_patient
+        assert not replace(chosen, patient_of_launch=True).another_patient
+        assert not chosen.without_choices().another_patient
 
 
 class TestRegistrations:

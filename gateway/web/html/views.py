@@ -112,6 +112,7 @@ class ScopeRow:
 class ConsentView:
     """Posts `csrf`, `use-N`, `part-N`, `remember=yes` when ticked, and `decision=allow` or `decision=deny`.
 
+    `another_patient` offers `decision=another-patient`, which keeps what was ticked.
     `clinician` says in whose words the page speaks. `patient_name` is empty when no patient is chosen.
     `stays_until` is empty, or a sentence that says how long access lasts without the person.
     `own`: the record is the person's own, whatever its name. `may_remember`: whether the answers can be remembered.
@@ -132,6 +133,7 @@ class ConsentView:
     remember: bool = False
     own: bool = False
     may_remember: bool = True
+    another_patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

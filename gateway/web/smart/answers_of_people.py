@@ -9,7 +9,6 @@ from starlette.responses import Response
 from gateway.keys.refused import TokenRefused
 from gateway.oauth.authorization import Session, User
 from gateway.oauth.errors import PageError
-from gateway.oauth.launch_context import LaunchContext
 from gateway.oauth.parameters import Parameters
 from gateway.storage.handles import new_id
 from gateway.storage.sessions import Transaction
@@ -17,7 +16,8 @@ from gateway.telemetry.event import EventKind
 from gateway.web.smart.browser import Cookies
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import page_form, remote_of, see_other
-from gateway.web.smart.walk import Again, Walk
+from gateway.web.smart.shown import change, is_own, picker_shown, read_shown
+from gateway.web.smart.walk import Again, Answer, Walk
 
 _log = logging.getLogger(__name__)
 _WINDOW = 300.0
@@ -76,19 +76,15 @@ class AnswersOfPeople:
         session = await self.begin_session(user, request, response, at=at)
         await self._parts.remembered.transactions.put(
             replace(
-                transaction,
+                # What somebody else chose or saw before is chosen, and looked at, anew.
+                transaction.without_choices(),
                 user=user,
                 session_id=session.session_id,
                 signed_in_at=session.signed_in_at,
                 signed_in_here=True,
                 answers=transaction.answers if same else (),
                 remember=transaction.remember and same,
-                # What somebody else chose or saw before is chosen, and looked at, anew.
-                context=transaction.context if transaction.launched else LaunchContext(),
-                patient_name="",
-                patient_detail="",
-                offered=(),
-                encounter_settled=False,
+                several_patients=False,
             )
         )
         return response
@@ -115,6 +111,8 @@ class AnswersOfPeople:
         transaction, fields, _ = await self._posted(request)
         if fields.get("decision") == "cancel":
             return await self._walk.ending.deny(transaction)
+        if problem := _outdated(transaction, fields):
+            return await self._walk.go_on(transaction, request, Again(problem))
         chosen = fields.get("patient")
         if chosen is None:
             return await self._walk.go_on(transaction, request, Again("Please choose a patient."))
@@ -128,6 +126,8 @@ class AnswersOfPeople:
         transaction, fields, _ = await self._posted(request)
         if fields.get("decision") == "cancel":
             return await self._walk.ending.deny(transaction)
+        if problem := _outdated(transaction, fields):
+            return await self._walk.go_on(transaction, request, Again(problem))
         chosen = fields.get("encounter")
         if transaction.user is None or (chosen is not None and f"Encounter/{chosen}" not in transaction.offered):
             raise PageError("choice_not_offered", "The visit that was sent is none of those that were offered.")
@@ -135,21 +135,32 @@ class AnswersOfPeople:
         return await self._on(following)
 
     async def consent(self, request: Request) -> Response:
-        """What the person agreed to."""
+        """What the person agreed to, or that it is about another patient."""
         transaction, fields, pairs = await self._posted(request)
-        if fields.get("decision") != "allow":
+        decision = fields.get("decision")
+        if decision not in {"allow", "another-patient"}:
             return await self._walk.ending.deny(transaction)
-        remember = fields.get("remember") is not None
-        return await self._walk.agree(transaction, request, pairs, remember=remember)
+        answer = Answer(
+            shown=read_shown(fields.get("csrf") or ""),
+            pairs=pairs,
+            remember=fields.get("remember") is not None,
+            another_patient=decision == "another-patient",
+        )
+        return await self._walk.answer(transaction, request, answer)
 
     async def _posted(self, request: Request) -> tuple[Transaction, Parameters, tuple[tuple[str, str], ...]]:
         """The request under way and the fields, if browser and page are the right ones. Raises `PageError`."""
         transaction = await self._walk.current(request)
         fields, pairs = await page_form(request)
-        if fields.get("csrf") != transaction.csrf:
+        if not is_own(fields.get("csrf"), transaction):
             raise PageError("form_foreign", "The form did not come from our own page, so that nothing was done.")
         return transaction, fields, pairs
 
     async def _on(self, transaction: Transaction) -> Response:
         await self._parts.remembered.transactions.put(transaction)
         return see_other(self._walk.address(transaction))
+
+
+def _outdated(transaction: Transaction, fields: Parameters) -> str:
+    """Why nothing is chosen by the form of a picker that another tab has overtaken; empty where it has not."""
+    return change(read_shown(fields.get("csrf") or ""), picker_shown(transaction))

@@ -87,6 +87,7 @@ class Authorize:
             transaction,
             context=launch.context,
             launched=True,
+            patient_of_launch=launch.context.patient is not None,
             launched_for=launch.user.subject if launch.user is not None else None,
             user=vouched,
             signed_in_at=launch.launched_at if vouched is not None else None,

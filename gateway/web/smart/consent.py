@@ -23,6 +23,7 @@ from gateway.scopes.sentence import sentence
 from gateway.scopes.unparse import unparse_scope
 from gateway.storage.sessions import RowAnswer, Transaction
 from gateway.web.html.views import ConsentView, Part, ScopeRow
+from gateway.web.smart.shown import consent_shown, form_token
 from gateway.web.smart.steps import Address
 
 # The types that US Core asks for (clients-and-suites.md 4.6), in the words of people.
@@ -80,13 +81,16 @@ _WRITING = frozenset({Letter.CREATE, Letter.UPDATE, Letter.DELETE})
 def consent_view(
     transaction: Transaction, client: Client, offered: tuple[Scope, ...], address: Address, problem: str
 ) -> ConsentView:
-    """What the person is asked, with what they ticked before where the same was asked."""
+    """What the person is asked, with what they ticked before where the same was asked.
+
+    `offered` are the scopes that `transaction.offered` has the texts of.
+    """
     user = transaction.user
     assert user is not None
     before = {one.scope: one for one in transaction.answers}
     return ConsentView(
         action=address(transaction, "/consent"),
-        csrf=transaction.csrf,
+        csrf=form_token(transaction, consent_shown(transaction, client, transaction.offered)),
         app_name=client.name,
         app_purpose=client.purpose,
         app_logo=client.logo,
@@ -100,6 +104,7 @@ def consent_view(
         remember=transaction.remember,
         own=user.patient is not None and user.patient == transaction.context.patient,
         may_remember=can_be_remembered(client, transaction.request.redirect_uri),
+        another_patient=transaction.another_patient,
     )
 
 

@@ -111,6 +111,9 @@ class Standing:
             return False
         if client.skip_consent:
             return True
+        if ready.transaction.answers:
+            # Who has just ticked lines of this request may have ticked less than what was agreed to then.
+            return False
         if not can_be_remembered(client, asked.redirect_uri):
             return False
         patient = ready.transaction.context.patient

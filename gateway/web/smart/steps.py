@@ -6,6 +6,7 @@ from gateway.oauth.client import Client
 from gateway.storage.sessions import Transaction
 from gateway.web.html.views import Choice, EncounterView, LoginView, PatientView, Person, Provider
 from gateway.web.smart.parts import SmartParts
+from gateway.web.smart.shown import form_token, picker_shown
 
 Address = Callable[[Transaction, str], str]
 
@@ -37,7 +38,7 @@ async def patient_view(
     found, more = await parts.directory.patients(transaction.user, name)
     view = PatientView(
         action=address(transaction, "/patient"),
-        csrf=transaction.csrf,
+        csrf=form_token(transaction, picker_shown(transaction)),
         app_name=client.name,
         query=name,
         people=tuple(Person(one.resource_id, one.name, one.detail) for one in found),
@@ -56,7 +57,7 @@ async def encounter_view(
     found = await parts.directory.encounters(user, patient) if patient is not None else []
     view = EncounterView(
         action=address(transaction, "/encounter"),
-        csrf=transaction.csrf,
+        csrf=form_token(transaction, picker_shown(transaction)),
         app_name=client.name,
         patient_name=transaction.patient_name,
         encounters=tuple(Choice(one.resource_id, one.name, one.detail, checked=False) for one in found),

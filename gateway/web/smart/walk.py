@@ -24,7 +24,8 @@ from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.consent import answers_given, chosen_scopes, consent_view
 from gateway.web.smart.ending import Ending
 from gateway.web.smart.parts import SmartParts
-from gateway.web.smart.requests import page
+from gateway.web.smart.requests import page, see_other
+from gateway.web.smart.shown import Shown, change, consent_shown, offered_shown, picker_shown
 from gateway.web.smart.standing import Ready, Standing
 from gateway.web.smart.steps import encounter_view, login_view, patient_view
 
@@ -42,6 +43,16 @@ class Again:
 
 
 _NOTHING = Again()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A consent page that was answered: what that page showed, what was ticked, and whether for another patient."""
+
+    shown: Shown
+    pairs: Pairs
+    remember: bool
+    another_patient: bool
 
 
 class Walk:
@@ -67,9 +78,9 @@ class Walk:
         """The next step of a request: a page to fill in, or the answer to the app."""
         return await self._told(transaction, self._step(transaction, request, again))
 
-    async def agree(self, transaction: Transaction, request: Request, pairs: Pairs, *, remember: bool) -> Response:
+    async def answer(self, transaction: Transaction, request: Request, answer: Answer) -> Response:
         """The answer to the app for what the person ticked, if the consent page is really where the request is."""
-        return await self._told(transaction, self._agreed(transaction, request, pairs, remember))
+        return await self._told(transaction, self._answered(transaction, request, answer))
 
     async def _told(self, transaction: Transaction, answer: Awaitable[Response]) -> Response:
         """The answer, or what the app is told where the request ends without a code; either way it is over then."""
@@ -93,22 +104,36 @@ class Walk:
             return await self.ending.grant(ready.transaction, ready.client, ready.user, ready.offered)
         return await self._ask(ready, again.problem)
 
-    async def _agreed(self, transaction: Transaction, request: Request, pairs: Pairs, remember: bool) -> Response:
-        """Every step is looked at again: a consent that is posted early skips none of their checks (G-2, edge 30)."""
-        ready = await self._ready(transaction, request, _NOTHING)
+    async def _answered(self, transaction: Transaction, request: Request, answer: Answer) -> Response:
+        """Every step is looked at again: a consent that is posted early skips none of their checks (G-2, edge 30).
+
+        What another tab has changed since the page was shown was not agreed to on it.
+        """
+        early = Again(change(answer.shown, picker_shown(transaction)))
+        ready = await self._ready(transaction, request, early)
         if not isinstance(ready, Ready):
             return ready
-        if transaction.offered != _texts(ready.offered):
-            answers = answers_given(transaction.offered, pairs)
-            answered = replace(ready.transaction, answers=answers, remember=remember)
-            return await self._ask(
-                replace(ready, transaction=answered), "What the app can be given has changed. Please look again."
-            )
-        chosen = chosen_scopes(ready.offered, pairs)
+        now = consent_shown(ready.transaction, ready.client, _texts(ready.offered))
+        problem = change(answer.shown, now)
+        if problem:
+            return await self._ask(replace(ready, transaction=_with_ticks(ready, answer, now)), problem)
+        if answer.another_patient:
+            return await self._back_to_the_picker(_with_ticks(ready, answer, now))
+        return await self._agreed(ready, answer)
+
+    async def _back_to_the_picker(self, transaction: Transaction) -> Response:
+        if not transaction.another_patient:
+            raise PageError("choice_not_offered", "This request is about this patient alone.")
+        await self._parts.remembered.transactions.put(transaction.without_choices())
+        return see_other(self.address(transaction))
+
+    async def _agreed(self, ready: Ready, answer: Answer) -> Response:
+        asked = ready.transaction.request
+        chosen = chosen_scopes(ready.offered, answer.pairs)
         if not opens_anything(chosen):
-            raise transaction.request.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
+            raise asked.denied(ErrorCode.ACCESS_DENIED, "The user agreed to nothing.")
         response = await self.ending.grant(ready.transaction, ready.client, ready.user, chosen)
-        if remember and can_be_remembered(ready.client, transaction.request.redirect_uri):
+        if answer.remember and can_be_remembered(ready.client, asked.redirect_uri):
             user, patient = ready.user.subject, ready.transaction.context.patient
             scope = unparse(one for one in chosen if one != OFFLINE)
             await self._parts.remembered.consents.put(user, ready.client.client_id, patient, scope)
@@ -130,7 +155,8 @@ class Walk:
         if needs_patient(offered) and transaction.context.patient is None:
             self._interact(asked, ErrorCode.INTERACTION_REQUIRED)
             view, people = await patient_view(self._parts, transaction, client, self.address, again.name, again.problem)
-            return await self._show(replace(transaction, offered=people), view)
+            several = transaction.several_patients or view.more or len(people) > 1
+            return await self._show(replace(transaction, offered=people, several_patients=several), view)
         if needs_encounter(offered) and not transaction.encounter_settled and not transaction.launched:
             view_of_visits, visits = await encounter_view(self._parts, transaction, client, self.address, again.problem)
             if visits:
@@ -163,6 +189,15 @@ class Walk:
     def address(self, transaction: Transaction, step: str = "") -> str:
         """The address of a request under way, or of the form of one of its steps."""
         return f"{self._parts.issuer}/authorize/{transaction.transaction_id}{step}"
+
+
+def _with_ticks(ready: Ready, answer: Answer, now: Shown) -> Transaction:
+    """With what was ticked, where it is known what the lines were; what somebody else ticked is not kept."""
+    transaction = ready.transaction
+    for lines in (transaction.offered, _texts(ready.offered)):
+        if (answer.shown.user, answer.shown.offered) == (now.user, offered_shown(transaction, lines)):
+            return replace(transaction, answers=answers_given(lines, answer.pairs), remember=answer.remember)
+    return transaction
 
 
 def _texts(scopes: tuple[Scope, ...]) -> tuple[str, ...]:

@@ -87,6 +87,17 @@ await stage(async (browser, complaints) => {
   await clinician.click('.narrower summary >> nth=0');
   await look(clinician, 'consent-some');
   await clinician.check('input[type=checkbox][value="patient/Patient.rs"]');
+  // By keyboard, to another patient, and back with what was ticked.
+  await clinician.focus('button[value=allow]');
+  for (const key of ['Tab', 'Tab', 'Enter']) await clinician.keyboard.press(key);
+  await clinician.waitForSelector('#name');
+  await clinician.check('input[name=patient][value=pat-b]');
+  await clinician.click('button[value=choose]');
+  await clinician.check('input[name=encounter] >> nth=0');
+  await clinician.click('button[value=choose]');
+  await clinician.waitForSelector('button[value=allow]');
+  await look(clinician, 'consent-for-another');
+  const stillTicked = await clinician.isChecked('input[type=checkbox][value="patient/Patient.rs"]');
   await clinician.click('button[value=allow]');
   const granted = await exchange((await landed(clinician)).code);
 
@@ -122,5 +133,5 @@ await stage(async (browser, complaints) => {
   await look(stranger, 'sign-in');
   await stranger.goto(request('no-such-app', 'patient/*.rs'));
   await look(stranger, 'error');
-  return { seen, granted: granted.scope, encounter: granted.encounter, error };
+  return { seen, stillTicked, granted, error };
 });

@@ -102,6 +102,7 @@ VIEWS: dict[str, View] = {
     "a consent for another's record": consent(patient="Little Jo", problem="Please answer.", remember=True),
     "a consent shown again": consent(rows=ANSWERED, problem="Please look again.", remember=True),
     "a consent of a clinician": consent(clinician=True),
+    "a consent for a patient who was chosen": replace(consent(clinician=True), another_patient=True),
     "a consent of a clinician without a patient": consent(clinician=True, patient=""),
     "a consent to nothing": consent(rows=(), purpose=""),
     "a consent to statements alone": consent(rows=ROWS[:1]),

@@ -126,6 +126,16 @@ def test_saying_no_needs_no_answers() -> None:
     assert "formnovalidate" not in buttons["allow"].attributes
 
 
+def test_another_patient_is_chosen_by_the_same_form_and_never_by_the_return_key_alone() -> None:
+    """What is ticked goes along, no line has to be answered, and the first button stays the one that Return presses."""
+    page = page_of(VIEWS["a consent for a patient who was chosen"])
+    buttons = page.all("button")
+    assert [e.get("value") for e in buttons] == ["allow", "deny", "another-patient"]
+    assert len({id(e.within("form")) for e in buttons}) == 1
+    assert "formnovalidate" in buttons[2].attributes
+    assert buttons[2].text == "Choose another patient"
+
+
 def test_consent_is_remembered_only_when_ticked() -> None:
     assert values(page_of(consent()), "remember") == ["yes"]
     assert checked(page_of(consent()), "remember") == []
