@@ -1,6 +1,7 @@
 """The search parameters of FHIR R4, by resource type, as HL7 defines them."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,6 +41,9 @@ class SearchParameter:
 
 # Defined for every type and evaluable on it; the other universal ones search an index, not an element.
 COMMON_PARAMETERS = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"})
+
+# One path, and perhaps the type that its reference must lead to.
+_PLAIN_PATH = re.compile(r"(?P<type>[A-Za-z]+)\.(?P<path>[A-Za-z.]+?)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
 _TABLES = Path(__file__).parent / "tables"
 _PARAMETERS = json.loads((_TABLES / "search_parameters.json").read_text(encoding="utf-8"))
@@ -84,6 +88,22 @@ def aliases(resource_type: str, name: str) -> frozenset[str]:
         return frozenset({name})
     element = _element(definitions[name].expression)
     return frozenset(other for other, one in definitions.items() if _element(one.expression) == element)
+
+
+def only_reference(resource_type: str, name: str) -> str | None:
+    """The element (its path below the type) that a reference parameter reads, where it holds one reference at most.
+
+    None for all others: an element that repeats, or of which one above it does; several elements; no reference.
+    """
+    definition = parameters_of(resource_type).get(name)
+    if definition is None or definition.type is not SearchType.REFERENCE:
+        return None
+    match = _PLAIN_PATH.fullmatch(definition.expression)
+    if match is None or match["type"] != resource_type:
+        return None
+    names = match["path"].split(".")
+    paths = (".".join(names[: depth + 1]) for depth in range(len(names)))
+    return None if any(repeats(resource_type, path) for path in paths) else match["path"]
 
 
 def _element(expression: str) -> str:

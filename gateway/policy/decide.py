@@ -38,11 +38,12 @@ from gateway.policy.decision import (
     Send,
 )
 from gateway.policy.grant import Grant
-from gateway.policy.linked import objection, reachable_includes
-from gateway.policy.narrow import Narrowing, narrow
+from gateway.policy.linked import looks_through_links, objection, reachable_includes
+from gateway.policy.narrow import Narrowing, Pair, narrow
 from gateway.policy.own_address import with_relative_references
 from gateway.policy.permission import Permission, owner_parameter
 from gateway.policy.reasons import Reason
+from gateway.policy.rules import MembershipMode
 from gateway.scopes.model import Context, Letter
 
 _ID_KEY = Key((Hop("_id"),))
@@ -203,10 +204,10 @@ def _decide_type_search(search: TypeSearch, grant: Grant) -> Decision:
         if grant.search(search.resource_type):
             return Deny(Reason.SEARCH_BY_ID_ONLY, offender=search.resource_type)
         return _lacking(grant, search.resource_type, Letter.SEARCH)
-    refusal = objection(search.query, search.resource_type, grant)
+    narrowing = _narrowing(search, permission, grant)
+    refusal = objection(search.query, search.resource_type, grant, narrowing.owner)
     if refusal is not None:
         return refusal
-    narrowing = _narrowing(search, permission, grant)
     asked = with_relative_references(search.query, search.resource_type, grant.rules.public_base)
     query = _searchable_query(asked, permission, grant, narrowing)
     if query is None:
@@ -248,17 +249,19 @@ def _searchable_query(query: Query, permission: Permission, grant: Grant, narrow
 def _narrowed_send(
     resource_type: str, query: Query, permission: Permission, narrowing: Narrowing, grant: Grant
 ) -> Send:
-    """The search as it is sent: in the compartment where the server can, else by the parameter that names its owner."""
-    path, pairs = f"/{resource_type}", narrowing.pairs
-    owner = _only_owner(permission)
-    if grant.rules.compartment_search and pairs and owner is not None and owner.resource_type != resource_type:
-        name = owner_parameter(owner.resource_type, resource_type, grant.rules)
-        if resource_type not in grant.rules.extra_membership:
-            path, pairs = f"/{owner}/{resource_type}", tuple(pair for pair in pairs if pair != (name, str(owner)))
+    """The search as it is sent: in the compartment where the server can, else by the parameter that names its owner.
+
+    A compartment holds what is about others too. What is counted, or looked into through a link, must be the owner's.
+    """
+    path, pairs, rules = f"/{resource_type}", narrowing.pairs, grant.rules
+    owner = _only_owner(permission) if rules.compartment_search and pairs else None
+    if owner is not None and owner.resource_type != resource_type and resource_type not in rules.extra_membership:
+        path = f"/{owner}/{resource_type}"
+        if rules.membership is MembershipMode.FULL and not looks_through_links(query):
+            pairs = tuple(pair for pair in pairs if pair != narrowing.owner)
     already = set(query.pairs())
     added = tuple(pair for pair in pairs if pair not in already)
-    encoded = "&".join(filter(None, (encode_pairs(added), query.encode())))
-    return Send(path, encoded, search=True)
+    return Send(path, _with_pairs(added, query), search=True)
 
 
 def _only_owner(permission: Permission) -> Reference | None:
@@ -296,8 +299,11 @@ def _decide_system_search(search: SystemSearch, grant: Grant) -> Decision:
     types, left_out = _searchable(search.query.types, grant, grant.find)
     if not types and not grant.unlimited:
         return _no_type_left(search.query.types, grant)
-    for name in types:
-        refusal = objection(search.query, name, grant)
+    narrowings = [narrow(grant.find(name), grant.rules) for name in types]
+    common = _common(narrowings)
+    for name, narrowing in zip(types, narrowings, strict=True):
+        owner = narrowing.owner if narrowing.owner in common else None
+        refusal = objection(search.query, name, grant, owner)
         if refusal is not None:
             return refusal
     query = replace(search.query, types=types)
@@ -307,14 +313,15 @@ def _decide_system_search(search: SystemSearch, grant: Grant) -> Decision:
         query = replace(query, summary=None, total=None, elements=())
     includes, stripped = reachable_includes(query, grant)
     keep: Keep = KeepMatches(grant, None, None, exact=grant.unlimited, types=frozenset(types) or None)
-    send = Send("", _system_query(replace(query, includes=includes), grant), search=True)
-    return Allow(send, keep, left_out=(*left_out, *stripped))
+    encoded = _with_pairs(common, replace(query, includes=includes))
+    return Allow(Send("", encoded, search=True), keep, left_out=(*left_out, *stripped))
 
 
-def _system_query(query: Query, grant: Grant) -> str:
-    """A search over several types, narrowed where one parameter narrows them all."""
-    if grant.unlimited:
-        return query.encode()
-    narrowings = [narrow(grant.find(name), grant.rules).pairs for name in query.types]
-    common = tuple(pair for pair in narrowings[0] if all(pair in pairs for pairs in narrowings))
-    return "&".join(filter(None, (encode_pairs(common), query.encode())))
+def _common(narrowings: list[Narrowing]) -> tuple[Pair, ...]:
+    """What narrows each of several types: one query is asked of them all."""
+    first, *others = narrowings or [Narrowing((), exact=False)]
+    return tuple(pair for pair in first.pairs if all(pair in other.pairs for other in others))
+
+
+def _with_pairs(pairs: tuple[Pair, ...], query: Query) -> str:
+    return "&".join(filter(None, (encode_pairs(pairs), query.encode())))

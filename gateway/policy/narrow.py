@@ -7,7 +7,7 @@ Search 3.1.1.4.2) can only be narrowed by them, whatever the client's own criter
 from dataclasses import dataclass
 from functools import reduce
 
-from gateway.fhir.search_parameters import aliases
+from gateway.fhir.search_parameters import aliases, parameters_of
 from gateway.policy.permission import Member, Permission, Unit, owner_parameter
 from gateway.policy.reach import Everything
 from gateway.policy.rules import Rules
@@ -17,10 +17,14 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Query pairs to add. `exact`: a server that honours them returns nothing that verification would drop."""
+    """Query pairs to add. `exact`: a server that honours them returns nothing that verification would drop.
+
+    `owner` is the pair among them that says whose each match is; None where there is none that can be sent.
+    """
 
     pairs: tuple[Pair, ...]
     exact: bool
+    owner: Pair | None = None
 
 
 def narrow(permission: Permission, rules: Rules) -> Narrowing:
@@ -33,7 +37,8 @@ def narrow(permission: Permission, rules: Rules) -> Narrowing:
     unsupported = rules.unsupported_parameters.get(permission.resource_type, frozenset())
     sendable = tuple((name, value) for name, value in pairs if name not in unsupported)
     exact = reach.exact and constraints.exact and sendable == pairs and _independent(permission.units)
-    return Narrowing(sendable, exact)
+    owner = reach.owner if reach.owner in sendable else None
+    return Narrowing(sendable, exact and rules.statement_known, owner)
 
 
 def _narrow_reach(permission: Permission, rules: Rules) -> Narrowing:
@@ -48,18 +53,21 @@ def _narrow_reach(permission: Permission, rules: Rules) -> Narrowing:
     name = owner_parameter(compartment_type, permission.resource_type, rules)
     if name is None:
         return Narrowing((), exact=False)
-    name = _known_alias(permission.resource_type, name, rules)
+    name = _known_alias(permission.resource_type, name, compartment_type, rules)
     ids = sorted(set().union(*(compartment.ids for compartment in compartments)))
     prefix = "" if name == "_id" else f"{compartment_type}/"
-    return Narrowing(((name, ",".join(prefix + one for one in ids)),), exact=True)
+    owner = (name, ",".join(prefix + one for one in ids))
+    return Narrowing((owner,), exact=True, owner=owner)
 
 
-def _known_alias(resource_type: str, name: str, rules: Rules) -> str:
-    """The parameter, or one over the same element where the server declares only that."""
+def _known_alias(resource_type: str, name: str, owner_type: str, rules: Rules) -> str:
+    """The parameter, or one that leads to the owner over the same element where the server declares only that."""
     unsupported = rules.unsupported_parameters.get(resource_type, frozenset())
     if name not in unsupported:
         return name
-    return next((one for one in sorted(aliases(resource_type, name)) if one not in unsupported), name)
+    definitions = parameters_of(resource_type)
+    same = sorted(aliases(resource_type, name) - unsupported)
+    return next((one for one in same if owner_type in (definitions[one].targets or {owner_type})), name)
 
 
 def _narrow_constraints(units: tuple[Unit, ...]) -> Narrowing:

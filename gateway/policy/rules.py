@@ -57,7 +57,8 @@ class Rules:
     """The operator's choices, and the two base URLs (no trailing slash) under which our resources are known.
 
     `compartment_search` says that the upstream answers `Patient/A/Observation`; `unsupported_parameters` names, per
-    type, the search parameters that its CapabilityStatement leaves out, found at start-up (enforcement.md 8).
+    type, the search parameters that its CapabilityStatement leaves out, found at start-up (enforcement.md 8). Until
+    that was read (`statement_known`), nothing tells by what the upstream narrows, so that no count is believed.
     """
 
     public_base: str
@@ -69,6 +70,7 @@ class Rules:
     practitioner_reach: PractitionerReach = PractitionerReach.ALL
     compartment_search: bool = False
     unsupported_parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    statement_known: bool = True
 
     def extra_members_of(self, compartment_type: str) -> Mapping[str, tuple[str, ...]]:
         """What the operator adds to R4's definition of a compartment: only the patient's can be added to."""

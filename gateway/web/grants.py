@@ -24,7 +24,8 @@ class Grants:
     """A bounded memory of compiled grants. A grant depends on scopes, patient and user, never on the client."""
 
     def __init__(self, rules: Rules, users: UserCompartments, *, entries: int) -> None:
-        self._rules = rules
+        """The server's statement is not known until `learn` is called."""
+        self._rules = replace(rules, statement_known=False)
         self._users = users
         self._entries = entries
         self._by_access: OrderedDict[int, tuple[Access, Grant]] = OrderedDict()
@@ -32,9 +33,10 @@ class Grants:
 
     def learn(self, unsupported: Mapping[str, frozenset[str]]) -> bool:
         """Take note of what the server cannot narrow by; whether that is news. Grants are compiled anew then."""
-        if self._rules.unsupported_parameters == unsupported:
+        learned = replace(self._rules, unsupported_parameters=unsupported, statement_known=True)
+        if learned == self._rules:
             return False
-        self._rules = replace(self._rules, unsupported_parameters=unsupported)
+        self._rules = learned
         self._by_access.clear()
         self._by_meaning.clear()
         return True
