@@ -8,6 +8,9 @@ from gateway.policy.permission import Permission
 from gateway.policy.reach import Unknown
 from gateway.policy.reasons import Reason
 
+# How many resources of a page of versions are looked up as they stand now, and so how many are asked for at once.
+MAX_VERSIONS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

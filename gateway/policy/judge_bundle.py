@@ -29,13 +29,15 @@ class Verdict:
     """What is kept of a Bundle, in order, and what is dropped, by type.
 
     `pending` are Provenances by their place in `kept`, which is None there until they are settled. `missed` are those
-    dropped that the server did not call includes: narrowing should have kept them away.
+    dropped that the server did not call includes: narrowing should have kept them away. `includes` says that some
+    of those kept or pending came along with the matches.
     """
 
     kept: list[Entry | None] = field(default_factory=list)
     pending: dict[int, tuple[Entry, Targets]] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)
+    includes: bool = False
 
     def drop(self, resource_type: str, *, included: bool = False) -> None:
         """Count one entry that does not leave."""
@@ -58,6 +60,18 @@ class Verdict:
         else:
             self.pending[len(self.kept)] = (entry, judgement)
             self.kept.append(None)
+
+
+def hides_nothing(keep: KeepMatches | KeepVersions) -> bool:
+    """Whether all that an honest server finds may be shown: only then do its total and links tell of nothing else."""
+    if keep.grant.unlimited:
+        return True
+    if isinstance(keep, KeepMatches):
+        return keep.exact
+    if keep.resource_type is None:
+        return False
+    of_type = keep.grant.find if keep.instance is None else keep.grant.read
+    return of_type(keep.resource_type).unlimited
 
 
 def judge_bundle(bundle: Bundle, keep: KeepMatches | KeepVersions) -> Verdict:
@@ -132,6 +146,7 @@ def _judge_found(entry: Entry, keep: KeepMatches, verdict: Verdict) -> None:
         return
     entry.fullUrl = f"{grant.rules.public_base}/{resource_type}/{resource_id}"
     entry.request = entry.response = None
+    verdict.includes = verdict.includes or entry.search is _INCLUDE
     verdict.judged(entry, judgement, resource_type)
 
 

@@ -1,13 +1,13 @@
 """Searches and histories: each page judged entry by entry, empty ones passed over, links sealed."""
 
-from gateway.fhir.bundle import Bundle, Entry, read_bundle, write_bundle
+from gateway.fhir.bundle import Bundle, Entry, write_bundle
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
 from gateway.policy.decision import Allow, KeepMatches, KeepVersions, Send
-from gateway.policy.judge_bundle import Verdict, judge_bundle, outcome_entry
+from gateway.policy.judge_bundle import Verdict, hides_nothing, outcome_entry
 from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, fhir_answer
 from gateway.web.fetch import FhirServer
-from gateway.web.provenances import settle
+from gateway.web.judging import PageJudge
 from gateway.web.reading import Asked, Reader
 
 # How many pages are looked through for one that holds something. A `next` link that leads to nothing tells that
@@ -40,59 +40,46 @@ class Pages:
 
     async def answer(self, allow: Allow, keep: KeepMatches | KeepVersions, asked: Asked) -> Answer:
         """The page that `allow` asks for. Raises `Refused` and `MalformedResourceError`."""
-        bundle, verdict = await self._judged(allow.send, keep, asked)
+        judge = PageJudge(self._server, self._reader, keep, asked)
+        bundle, verdict = await judge.judged(allow.send)
         targets = self._targets(bundle)
         entries = [entry for entry in verdict.kept if entry is not None]
-        if verdict.missed:
-            targets = await self._skip_hidden(entries, verdict, targets, keep, asked)
+        clear = asked.grant.unlimited or (hides_nothing(keep) and not verdict.missed)
+        if not clear:
+            targets = await self._skip_hidden(entries, verdict, targets, judge)
         kept = len(entries)
         if allow.left_out:
             entries.append(outcome_entry(allow.left_out))
-        exact = isinstance(keep, KeepMatches) and keep.exact
-        total = bundle.total if (exact and not verdict.missed) or asked.grant.unlimited else None
         kind = "searchset" if isinstance(keep, KeepMatches) else "history"
+        total = bundle.total if clear else None
         body = write_bundle(kind, links=self._links(targets, asked), entries=entries, total=total)
         answer = fhir_answer(self._rewriter.rewrite(body))
         answer.kept, answer.dropped = kept, verdict.dropped
-        if exact:
+        if isinstance(keep, KeepMatches) and keep.exact:
             answer.misses = verdict.missed
         return answer
 
-    async def _judged(self, send: Send, keep: KeepMatches | KeepVersions, asked: Asked) -> tuple[Bundle, Verdict]:
-        bundle = read_bundle((await self._server.fetch(send, asked.trace)).body)
-        verdict = judge_bundle(bundle, keep)
-        if verdict.pending:
-            await settle(verdict, self._reader, asked)
-        return bundle, verdict
-
     async def _skip_hidden(
-        self,
-        entries: list[Entry],
-        verdict: Verdict,
-        targets: dict[str, str],
-        keep: KeepMatches | KeepVersions,
-        asked: Asked,
+        self, entries: list[Entry], verdict: Verdict, targets: dict[str, str], judge: PageJudge
     ) -> dict[str, str]:
         """Pass over following pages of which nothing may be shown (enforcement.md 8); the links that then hold.
 
         An empty page is replaced by the first that is not, and `next` leads to a page that holds something, or is gone.
+        No other link is left: the first, the last and the previous page count what is hidden (leak_19).
         """
+        following = targets.get("next")
         for _ in range(MAX_SKIPPED):
-            following = targets.get("next")
             if following is None:
-                return targets
+                break
             path, _, query = following.partition("?")
-            bundle, more = await self._judged(Send(path, query), keep, asked)
+            bundle, more = await judge.judged(Send(path, query), glance=bool(entries))
             kept = [entry for entry in more.kept if entry is not None]
             if kept and entries:
-                return targets
+                break
             entries += kept
             verdict.add(more)
-            found = self._targets(bundle)
-            targets = {name: target for name, target in targets.items() if name != "next"}
-            if "next" in found:
-                targets["next"] = found["next"]
-        return targets
+            following = self._targets(bundle).get("next")
+        return {} if following is None else {"next": following}
 
     def _targets(self, bundle: Bundle) -> dict[str, str]:
         """The server's own places of the pages around this one, by relation."""

@@ -18,13 +18,14 @@ from gateway.scopes.unparse import unparse
 from tests.gateway.lenient import Lenient, lenient_server
 from tests.gateway.marks import link_of, resources_in
 from tests.gateway.running import Running, running_gateway
-from tests.policy.oracle import Resource, Token, permits
+from tests.policy.oracle import Resource, Token, permits, sees_everything, shown_on
 from tests.policy.strategies import TYPES, charts, queries, tokens
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # A fixed budget in CI; by hand: ORACLE_HTTP_EXAMPLES=5000 pytest tests/gateway/test_oracle_http.py
 BUDGET = settings(max_examples=int(os.environ.get("ORACLE_HTTP_EXAMPLES", "200")), deadline=None)
+PAGE_SIZE = 5
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 Chart = tuple[Resource, ...]
@@ -51,7 +52,7 @@ class House:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     async with lenient_server() as lenient:
-        lenient.page_size = 5
+        lenient.page_size = PAGE_SIZE
         base, folders = lenient.base_url, [tmp_path_factory.mktemp(name) for name in ("all", "compartment")]
         reaches = [{"practitioner_reach": reach} for reach in ("all", "compartment")]
         async with (
@@ -78,6 +79,11 @@ async def leaving(gateway: Running, token: str, path: str, *, form: str | None =
     return found
 
 
+def pages(chart: Chart) -> list[Chart]:
+    """The chart as the server pages it."""
+    return [chart[first : first + PAGE_SIZE] for first in range(0, len(chart), PAGE_SIZE)]
+
+
 @BUDGET
 @given(charts, tokens, st.sampled_from(TYPES), queries, st.booleans())
 async def test_a_search_and_its_pages_give_exactly_what_the_scopes_permit(
@@ -90,16 +96,22 @@ async def test_a_search_and_its_pages_give_exactly_what_the_scopes_permit(
     else:
         found = await leaving(gateway, bearer, f"/{resource_type}?{query}")
 
-    def expected(resource: Resource) -> bool:
-        if resource["resourceType"] != resource_type:
-            return permits(token, resource, {Letter.READ, Letter.SEARCH}, by_id=True)
+    def is_match(resource: Resource) -> bool:
         named = not ids or resource["id"] in ids
-        return named and permits(token, resource, {Letter.SEARCH}, by_id=bool(ids))
+        return of_type(resource) and named and permits(token, resource, {Letter.SEARCH}, by_id=bool(ids))
+
+    def is_include(resource: Resource) -> bool:
+        return not of_type(resource) and permits(token, resource, {Letter.READ, Letter.SEARCH}, by_id=True)
+
+    def of_type(resource: Resource) -> bool:
+        return bool(resource["resourceType"] == resource_type)
 
     if found is None:
-        assert not any(expected(one) for one in chart if one["resourceType"] == resource_type)
+        assert not any(is_match(one) for one in chart)
+    elif sees_everything(token):
+        assert found == [one for one in chart if is_match(one) or is_include(one)]
     else:
-        assert found == [one for one in chart if expected(one)]
+        assert found == [one for page in pages(chart) for one in shown_on(page, is_match, is_include)]
 
 
 @BUDGET
@@ -114,20 +126,31 @@ async def test_a_history_or_a_search_of_the_system_gives_exactly_what_can_be_fou
 ) -> None:
     gateway, bearer = house.enter(chart, token)
     found = await leaving(gateway, bearer, form.format(resource_type))
-    of_one_type = form == "/{}/_history"
+    history, of_one_type = "_history" in form, form == "/{}/_history"
 
-    def is_expected(resource: Resource) -> bool:
-        if form == "/?_type={}" and resource["resourceType"] != resource_type:
-            # Not asked for, so that it counts as an include: those may be read as well as found.
-            return permits(token, resource, {Letter.READ, Letter.SEARCH}, by_id=True)
-        named = not of_one_type or resource["resourceType"] == resource_type
-        return named and permits(token, resource, {Letter.SEARCH}, by_id=False)
+    def is_match(resource: Resource) -> bool:
+        named = resource["resourceType"] == resource_type or not (of_one_type or form == "/?_type={}")
+        # A version is shown where the resource, as the server would answer it now, is found as well.
+        versions = (resource, as_it_stands(chart, resource)) if history else (resource,)
+        return named and all(permits(token, one, {Letter.SEARCH}, by_id=False) for one in versions)
 
-    expected = [one for one in chart if is_expected(one)]
+    def is_include(resource: Resource) -> bool:
+        # Not asked for, so that it counts as an include: those may be read as well as found.
+        strange = form == "/?_type={}" and resource["resourceType"] != resource_type
+        return strange and permits(token, resource, {Letter.READ, Letter.SEARCH}, by_id=True)
+
     if found is None:
-        assert not [one for one in expected if "{}" not in form or one["resourceType"] == resource_type]
+        in_question = [one for one in chart if "{}" not in form or one["resourceType"] == resource_type]
+        assert not any(is_match(one) for one in in_question)
+    elif sees_everything(token):
+        assert found == [one for one in chart if is_match(one) or is_include(one)]
     else:
-        assert found == expected
+        assert found == [one for page in pages(chart) for one in shown_on(page, is_match, is_include)]
+
+
+def as_it_stands(chart: Chart, resource: Resource) -> Resource:
+    """What a read of the same address brings."""
+    return next(one for one in chart if (one["resourceType"], one["id"]) == (resource["resourceType"], resource["id"]))
 
 
 @BUDGET

@@ -3,6 +3,7 @@
 It knows six resource types by heart and uses nothing of the gateway's evaluator, compartments or compiled permissions.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,3 +112,33 @@ def _codes(value: Any) -> list[tuple[str, str]]:
     if isinstance(value, list):
         return [pair for one in value for pair in _codes(one)]
     return [(coding.get("system", ""), coding["code"]) for coding in value["coding"]]
+
+
+def sees_everything(token: Token) -> bool:
+    """Whether nothing is hidden from the token, so that nothing can be told of it."""
+    held: set[Letter] = set()
+    for scope in token.scopes:
+        by_user = scope.context is Context.USER and (token.user or "").startswith("Practitioner/")
+        everywhere = scope.context is Context.SYSTEM or (by_user and token.practitioner_sees_all)
+        if everywhere and scope.resource_type == "*" and not scope.constraints:
+            held |= scope.letters
+    return {Letter.READ, Letter.SEARCH} <= held
+
+
+def shown_on(
+    page: Sequence[Resource], is_match: Callable[[Resource], bool], is_include: Callable[[Resource], bool]
+) -> list[Resource]:
+    """The matches of a page, and the includes that one of them refers to, or that what it refers to refers to."""
+    shown = [place for place, one in enumerate(page) if is_match(one)]
+    for place in shown:
+        for other, one in enumerate(page):
+            if other not in shown and is_include(one) and f"{one['resourceType']}/{one['id']}" in _named(page[place]):
+                shown.append(other)
+    return [page[place] for place in sorted(shown)]
+
+
+def _named(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["reference"]] if "reference" in value else []
+        return own + [name for one in value.values() for name in _named(one)]
+    return [name for one in value for name in _named(one)] if isinstance(value, list) else []
