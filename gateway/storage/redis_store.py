@@ -17,7 +17,9 @@ _Command = tuple[bytes | str | int, ...]
 _LONGEST = 2**53
 """Milliseconds: what is longer is as good as for ever, and would not fit into the server's clock."""
 
-_AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
+# uvloop says RuntimeError of a write to a transport that the server has just closed, and a stream that ends within an
+# answer says EOFError; redis-py passes both on as they are.
+_AWAY = (RedisError, RedisClusterException, OSError, TimeoutError, EOFError, RuntimeError)
 
 _QUICK_REPEAT = (0.05,)
 _FAILOVER_REPEATS = (0.1, 0.3, 0.9, 1.8)
