@@ -79,34 +79,48 @@ async def keep_binary(
     the form asked for, must not be told before (leak_30). Raises `MalformedResourceError`.
     """
     binary = _Binary(server, keep, asked, reader)
-    other_form = _FHIR_JSON_ALONE.fullmatch(asked.accept) is None
-    if other_form:
+    in_json = _FHIR_JSON_ALONE.fullmatch(asked.accept) is not None
+    if not in_json:
         response = await server.open(send, asked.trace, asked.accept)
         head = read_head(response)
-        if head.readable and not head.json and await _settled(binary.is_permitted_by_head(response), response):
+        raw = _is_raw(response, head)
+        if raw and await _holds(binary.is_permitted_by_head(response), response):
             return streamed(response, head, rewriter)
         await response.aclose()
-        other_form = not (head.readable and head.json)
+        in_json = head.readable and not raw
     fetched = await server.fetch(send, asked.trace)
     members, text = read_resource(fetched.body)
     if not await binary.is_permitted(members):
         raise Refused(Reason.OUT_OF_REACH)
-    if other_form:
-        response = await server.open(send, asked.trace, asked.accept)
-        head = read_head(response)
-        if not head.readable:
-            await refuse(response)
-        if not head.json and await _settled(binary.is_not_contradicted_by_head(response, members), response):
-            return streamed(response, head, rewriter)
-        await response.aclose()
-        if not head.json:
-            raise Refused(Reason.OUT_OF_REACH)
-    answer = fhir_answer(rewriter.rewrite(text), headers=(*fetched.validators, _SANDBOXED))
-    answer.kept = 1
+    answer = None if in_json else await _raw_after_all(binary, members, send, rewriter)
+    if answer is None:
+        answer = fhir_answer(rewriter.rewrite(text), headers=(*fetched.validators, _SANDBOXED))
+        answer.kept = 1
     return answer
 
 
-async def _settled(question: Awaitable[bool], response: Response) -> bool:
+async def _raw_after_all(binary: "_Binary", members: Members, send: Send, rewriter: AddressRewriter) -> Answer | None:
+    """The raw form of the Binary that was permitted as `members`; None where the server answers in FHIR's own."""
+    response = await binary.server.open(send, binary.asked.trace, binary.asked.accept)
+    head = read_head(response)
+    if not head.readable:
+        await refuse(response)
+    raw = _is_raw(response, head)
+    if raw and await _holds(binary.is_not_contradicted_by_head(response, members), response):
+        return streamed(response, head, rewriter)
+    await response.aclose()
+    if raw:
+        raise Refused(Reason.OUT_OF_REACH)
+    return None
+
+
+def _is_raw(response: Response, head: Head) -> bool:
+    """Whether what comes is what the Binary holds, and no resource: for those FHIR has types of its own."""
+    types = [value.lower() for name, value in response.headers if name == b"content-type"]
+    return head.readable and not head.json and not any(one.startswith(b"application/fhir") for one in types)
+
+
+async def _holds(question: Awaitable[bool], response: Response) -> bool:
     try:
         return await question
     except BaseException:

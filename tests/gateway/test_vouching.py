@@ -88,6 +88,19 @@ async def test_a_token_for_every_binary_is_given_the_binary_it_asks_for(tmp_path
         assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("content_type", ["application/fhir+xml", "Application/FHIR+xml;charset=utf-8"])
+async def test_a_resource_in_a_form_that_cannot_be_read_leaves_in_json(tmp_path: Path, content_type: str) -> None:
+    held = holding(binary("x"))
+
+    def script(path: str, query: str, headers: Mapping[str, str]) -> Answered:
+        asked_for = headers["accept"]
+        return held(path, query, headers) if asked_for == JSON else (200, PATIENT_B, {"content-type": content_type})
+
+    async with scripted(script) as server, running_gateway(server.base_url, tmp_path) as gateway:
+        answer = await gateway.ask("/Binary/x", "system/Binary.r", headers={"accept": "application/fhir+xml"})
+        assert (answer.status_code, answer.json()) == (200, binary("x"))
+
+
 async def test_a_raw_binary_is_streamed_and_one_in_json_is_read_within_the_limit(tmp_path: Path) -> None:
     large = binary("x", note="x" * 200_000)
     async with scripted(raw(holding(large), None, body=b"x" * 200_000)) as server:
