@@ -163,12 +163,17 @@ async def alive(gateway: Gateway) -> AsyncIterator[None]:
     told: asyncio.Queue[Message] = asyncio.Queue()
     answers: asyncio.Queue[Message] = asyncio.Queue()
     living = asyncio.create_task(gateway({"type": "lifespan", "state": {}}, told.get, answers.put))
-    for word in ("startup", "shutdown"):
-        await told.put({"type": f"lifespan.{word}"})
-        answer = await answers.get()
-        assert answer["type"] == f"lifespan.{word}.complete", answer
-        if word == "startup":
-            yield
+    try:
+        for word in ("startup", "shutdown"):
+            await told.put({"type": f"lifespan.{word}"})
+            answer = await answers.get()
+            assert answer["type"] == f"lifespan.{word}.complete", answer
+            if word == "startup":
+                yield
+    except BaseException:
+        living.cancel()
+        await asyncio.wait([living])
+        raise
     await living
 
 
