@@ -23,6 +23,7 @@ from gateway.fhir.query import Query, Summary
 from gateway.fhir.reference import Reference
 from gateway.policy.decide_search import decide_compartment_search, decide_system_search, decide_type_search
 from gateway.policy.decision import (
+    MAX_VERSIONS,
     Allow,
     Decision,
     Deny,
@@ -36,6 +37,7 @@ from gateway.policy.decision import (
 )
 from gateway.policy.elements import widened
 from gateway.policy.grant import Grant
+from gateway.policy.judge_bundle import hides_nothing
 from gateway.policy.lacking import lacking, no_type_left, types_to_search
 from gateway.policy.permission import Permission
 from gateway.policy.reasons import Reason
@@ -130,18 +132,26 @@ def _decide_instance_history(history: InstanceHistory, grant: Grant) -> Decision
 def _decide_type_history(history: TypeHistory, grant: Grant) -> Decision:
     if not grant.find(history.resource_type):
         return lacking(grant, history.resource_type, Letter.SEARCH)
-    send = Send(f"/{history.resource_type}/_history", _unabridged(history.query).encode())
-    return Allow(send, KeepVersions(grant, None, history.resource_type))
+    keep = KeepVersions(grant, None, history.resource_type)
+    return Allow(Send(f"/{history.resource_type}/_history", _in_short_pages(history.query, keep).encode()), keep)
 
 
 def _decide_system_history(history: SystemHistory, grant: Grant) -> Decision:
     types, left_out = types_to_search(history.query.types, grant)
     if not types and not grant.unlimited:
         return no_type_left(history.query.types, grant)
-    query = replace(_unabridged(history.query), types=types)
-    return Allow(Send("/_history", query.encode()), KeepVersions(grant, None, None), left_out=left_out)
+    keep = KeepVersions(grant, None, None)
+    query = replace(_in_short_pages(history.query, keep), types=types)
+    return Allow(Send("/_history", query.encode()), keep, left_out=left_out)
 
 
 def _unabridged(query: Query) -> Query:
     """A history without `_summary`, `_elements` and `_total`: every version is judged whole, none is counted."""
     return replace(query, summary=None, elements=(), total=None)
+
+
+def _in_short_pages(query: Query, keep: KeepVersions) -> Query:
+    """The same in pages of no more versions than are looked up as they stand now, lest the rest be lost."""
+    if not hides_nothing(keep):
+        query = replace(query, count=MAX_VERSIONS if query.count is None else min(query.count, MAX_VERSIONS))
+    return _unabridged(query)

@@ -64,9 +64,8 @@ def _searchable_query(query: Query, permission: Permission, grant: Grant, narrow
     if counts:
         return query if narrowing.exact else None
     total = query.total if narrowing.exact or query.total is Total.NONE else None
-    # Some servers abridge what is included as well, which other permissions judge.
-    abridged = not query.includes or not any(scope.constraints for scope in grant.scopes)
-    elements = widened(query.elements, permission) if abridged else ()
+    # An include is kept where what refers to it shows that; and some servers abridge what is included as well.
+    elements = () if query.includes else widened(query.elements, permission)
     return replace(query, summary=None, total=total, elements=elements)
 
 

@@ -49,10 +49,10 @@ SENT = {
         "patient/Observation.rs system/Patient.r?deceased=false",
         WIDENED,
     ),
-    "no constraint on anything": (
+    "what is included has to be referred to": (
         INCLUDED,
         "patient/*.rs",
-        "/Observation?patient=Patient/A&_include=Observation:subject&_elements=code,id,performer,subject,contained",
+        "/Observation?patient=Patient/A&_include=Observation:subject",
     ),
 }
 
