@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.fhir.resource import MalformedResourceError, Members, open_resource
+from gateway.fhir.resource import MalformedResourceError, Members, check_nesting, names_types, open_resource
 
 _ABSENT = msgspec.Raw()
 
@@ -81,8 +81,9 @@ _ENCODER = msgspec.json.Encoder()
 def read_bundle(body: bytes) -> Bundle:
     """The Bundle with its resources opened, in one pass. The text must have passed `check_text`.
 
-    A resource that has a member twice has no meaning, so its entry is left without a resource. Raises
-    `MalformedResourceError` for anything that is not a Bundle of resources.
+    A resource that has a member twice has no meaning, nor has one with another inside where FHIR has no place for it:
+    their entries are left without a resource. Raises `MalformedResourceError` for anything that is not a Bundle of
+    resources.
     """
     try:
         bundle = _DECODER.decode(body)
@@ -92,6 +93,9 @@ def read_bundle(body: bytes) -> Bundle:
             # Written again, a member that stood twice stands once. The same length means that nothing was lost; else
             # white space, an unusual envelope or escapes made the difference, or a member did: look closely.
             _drop_doubtful(bundle, body)
+        typed = [one for one in bundle.entry if one.resource is not None and "resourceType" in one.resource]
+        if names_types(body) > 1 + len(typed):
+            _drop_carrying(typed)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise MalformedResourceError("not a Bundle") from error
     return bundle
@@ -105,6 +109,14 @@ def _drop_doubtful(bundle: Bundle, body: bytes) -> None:
             continue
         try:
             entry.resource = open_resource(raw.resource)
+        except MalformedResourceError:
+            entry.resource = None
+
+
+def _drop_carrying(entries: list[Entry]) -> None:
+    for entry in entries:
+        try:
+            check_nesting(entry.resource or {})
         except MalformedResourceError:
             entry.resource = None
 

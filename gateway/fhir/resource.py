@@ -42,6 +42,7 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
     The text is written from the members, so that it holds nothing that was not read. Raises `MalformedResourceError`
     for anything that is not a JSON object nested to a sane depth, and for an object that has a member twice, however
     it is written: what our decoder and the client's could read differently has no meaning (performance.md rule 11).
+    So has a resource inside of it where FHIR has no place for one.
     """
     try:
         members = _MEMBERS.decode(body)
@@ -52,6 +53,8 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
             compact = msgspec.json.format(bytes(body), indent=-1)
             if len(_ENCODER.encode(_MEMBERS.decode(compact))) != len(compact):
                 json.loads(compact, object_pairs_hook=_without_duplicates)
+        if names_types(body) > 1:
+            check_nesting(members)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedResourceError("not one JSON object with each member once") from error
     return members, text
@@ -60,6 +63,29 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
 def open_resource(body: bytes | msgspec.Raw) -> Members:
     """The members alone. Raises `MalformedResourceError`."""
     return read_resource(body)[0]
+
+
+_TYPE_NAME = b'"resourceType"'
+# They have resources in members of their own (R4 bundle.html, parameters.html); the policy judges each of those.
+_CARRIERS = frozenset({b'"Bundle"', b'"Parameters"'})
+
+
+def names_types(body: bytes | msgspec.Raw) -> int:
+    """How many resources the text says to hold, itself and `contained` ones included."""
+    return bytes(body).count(_TYPE_NAME)
+
+
+def check_nesting(members: Members) -> None:
+    """Raises `MalformedResourceError` for a resource that stands in a member where FHIR has none.
+
+    `contained` may hold resources (R4 references.html 2.3.0.4) and is the policy's to judge. A server that puts a
+    resource beside the reference to it, say, would show what nobody has judged.
+    """
+    if bytes(members.get("resourceType", b"")) in _CARRIERS:
+        return
+    for name, raw in members.items():
+        if name != "contained" and _TYPE_NAME in bytes(raw) and any(nested_resources([decode_member(raw)])):
+            raise MalformedResourceError("a resource where FHIR has none")
 
 
 _TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}

@@ -1,0 +1,66 @@
+"""A resource inside of another, where FHIR has no place for one: what nobody could judge is not passed on."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.fhir.bundle import read_bundle
+from gateway.fhir.resource import MalformedResourceError, read_resource
+
+PATIENT = {"resourceType": "Patient", "id": "B", "name": [{"family": "Secret"}]}
+OWN = {"resourceType": "Observation", "id": "o", "subject": {"reference": "Patient/A"}}
+NESTED: dict[str, dict[str, Any]] = {
+    "beside a reference": {"hasMember": [{"reference": "#x", "resource": PATIENT}]},
+    "as an entry of what is no Bundle": {"entry": [{"resource": PATIENT}]},
+    "as a parameter of what is no Parameters": {"parameter": [{"name": "p", "resource": PATIENT}]},
+    "as the value of an extension": {"extension": [{"url": "urn:x", "valueReference": {"resource": PATIENT}}]},
+    "as a member of its own": {"patient": PATIENT},
+    "in an element's underscore twin": {"_status": {"extension": [{"resource": PATIENT}]}},
+}
+HARMLESS: dict[str, dict[str, Any]] = {
+    "one in contained, which the policy judges": {"contained": [PATIENT]},
+    "the word in a text": {"note": [{"text": 'a "resourceType" of Patient'}]},
+    "the word as a value": {"code": {"text": "resourceType"}},
+}
+CARRIERS: dict[str, dict[str, Any]] = {
+    "a Bundle": {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": [{"resource": PATIENT}]},
+    "Parameters": {"resourceType": "Parameters", "id": "p", "parameter": [{"name": "x", "resource": PATIENT}]},
+}
+
+
+def page(*resources: Any) -> bytes:
+    return json.dumps(
+        {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in resources]}
+    ).encode()
+
+
+@pytest.mark.parametrize("members", NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("compact", [True, False], ids=["compact", "with white space"])
+def test_a_resource_with_another_in_an_odd_place_has_no_meaning(members: dict[str, Any], compact: bool) -> None:
+    text = json.dumps({**OWN, **members}, separators=(",", ":") if compact else None).encode()
+    with pytest.raises(MalformedResourceError):
+        read_resource(text)
+
+
+@pytest.mark.parametrize("members", NESTED.values(), ids=NESTED)
+def test_on_a_page_it_is_left_out_alone(members: dict[str, Any]) -> None:
+    read = read_bundle(page(OWN, {**OWN, **members}, OWN))
+    assert [entry.resource is not None for entry in read.entry] == [True, False, True]
+
+
+def test_an_entry_that_names_no_type_does_not_make_up_for_one_that_names_two() -> None:
+    read = read_bundle(page({**OWN, "patient": PATIENT}, {"id": "untyped"}))
+    assert read.entry[0].resource is None
+
+
+@pytest.mark.parametrize("members", HARMLESS.values(), ids=HARMLESS)
+def test_what_is_no_resource_in_an_odd_place_passes(members: dict[str, Any]) -> None:
+    assert read_resource(json.dumps({**OWN, **members}).encode())[0]
+    assert read_bundle(page({**OWN, **members})).entry[0].resource is not None
+
+
+@pytest.mark.parametrize("carrier", CARRIERS.values(), ids=CARRIERS)
+def test_what_carries_resources_by_its_nature_is_left_to_the_policy(carrier: dict[str, Any]) -> None:
+    assert read_resource(json.dumps(carrier).encode())[0]
+    assert read_bundle(page(carrier)).entry[0].resource is not None
