@@ -375,8 +375,8 @@ FAILURES = {
     Mode.CLOSES_AT_ONCE: (502, "upstream_unreachable"),
     Mode.TRUNCATED_BODY: (502, "upstream_unreachable"),
 }
-# A record that cannot be judged, or that the server itself guards, is answered as an absent one: what is the matter with
-# it must not tell that it exists (leak_30).
+# A record that cannot be judged, or that the server itself guards, is answered as an absent one: what is the matter
+# with it must not tell that it exists (leak_30).
 FLAWED_RECORDS = {Mode.MALFORMED_JSON, Mode.HUGE_BODY, Mode.HTML, Mode.UNAUTHORIZED}
 
 
