@@ -171,6 +171,11 @@ BEHIND = {
     "the server calls it an outcome": beside({**OWN, "id": "other", **MARKED}, search={"mode": "outcome"}),
     "its id is no id": beside({**OWN, "id": "../Patient/pat-b", **MARKED}),
     "it contains another patient": beside({**OWN, "id": "other", "contained": [PATIENT_B]}),
+    "it has another patient inside, and a third evens out how often a type is named": {
+        "Observation": json.dumps(
+            found(OWN, {**OWN, "id": "other", "hasMember": [{"resource": PATIENT_B}]}, {"resourceType": "Basic"})
+        ).replace('"resourceType": "Basic"', '"resource\\u0054ype": "Basic"')
+    },
 }
 
 
@@ -180,6 +185,17 @@ async def test_a_record_behind_one_that_it_resembles_is_dropped_where(tmp_path: 
         for _ in range(2):
             answer = await gateway.ask("/Observation")
             assert (ids_in(answer), leaks(answer)) == ({"Observation/own"}, [])
+
+
+async def test_what_comes_along_step_by_step_is_shown_however_it_is_referred_to(tmp_path: Path) -> None:
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/p/_history/2"}}
+    path = "/Observation?_include=Observation:performer&_include:iterate=PractitionerRole:practitioner"
+    async with scripted({}) as server, running_gateway(server.base_url, tmp_path) as gateway:
+        page = found({**OWN, "performer": [{"reference": f"{server.base_url}/PractitionerRole/r"}]})
+        for one in (role, {"resourceType": "Practitioner", "id": "p"}):
+            page["entry"].append({"resource": one, "search": {"mode": "include"}})
+        server.answers = {"Observation": page}
+        assert ids_in(await gateway.ask(path)) == {"Observation/own", "PractitionerRole/r", "Practitioner/p"}
 
 
 async def test_the_pages_behind_a_search_by_id_hold_those_ids_alone(tmp_path: Path) -> None:
