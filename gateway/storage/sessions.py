@@ -66,6 +66,19 @@ class Transaction:
         begun = self if self.patient_of_launch else self.with_context(patient=None, encounter=None)
         return replace(begun, patient_name="", patient_detail="", offered=(), encounter_settled=False)
 
+    def without_user(self) -> "Transaction":
+        """The transaction before anybody signed in, with nothing of what that person saw, chose or ticked."""
+        return replace(
+            self.without_choices(),
+            user=None,
+            session_id=None,
+            signed_in_at=None,
+            signed_in_here=False,
+            several_patients=False,
+            answers=(),
+            remember=False,
+        )
+
     @property
     def another_patient(self) -> bool:
         """Whether the patient was chosen here, among others who can be chosen in place of that one."""

@@ -48,22 +48,31 @@ class Standing:
         return client
 
     async def signed_in(self, transaction: Transaction, request: Request) -> Transaction:
-        """With the user of the browser's session, unless the app wants a fresh login (A-21)."""
-        if transaction.user is None:
+        """With the user of the browser's session, unless the app wants a fresh login (A-21).
+
+        Who signed in for the request is its user as long as that session lasts at this browser: after a sign-out the
+        next person at it must sign in, and is offered nothing of what the one before could see or chose.
+        """
+        if transaction.user is None or transaction.session_id is not None:
             session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
-            if session is not None and self._is_fresh(session, transaction):
-                transaction = replace(
-                    transaction,
-                    user=session.user,
-                    session_id=session.session_id,
-                    signed_in_at=session.signed_in_at,
-                )
+            transaction = self._of_session(transaction, session)
         user = transaction.user
         if user is not None and transaction.launched_for not in {None, user.subject}:
             raise transaction.request.denied(
                 ErrorCode.INVALID_REQUEST, "The launch was made for another user than the one who is signed in."
             )
         return transaction
+
+    def _of_session(self, transaction: Transaction, session: Session | None) -> Transaction:
+        """As far as the session carries it: another one of the same user goes on with what that user chose."""
+        if session is not None and session.session_id == transaction.session_id:
+            return transaction
+        subject = None if session is None else session.user.subject
+        if transaction.user is not None and transaction.user.subject != subject:
+            transaction = transaction.without_user()
+        if session is None or not self._is_fresh(session, transaction):
+            return transaction.without_user() if transaction.user is not None else transaction
+        return replace(transaction, user=session.user, session_id=session.session_id, signed_in_at=session.signed_in_at)
 
     def _is_fresh(self, session: Session, transaction: Transaction) -> bool:
         asked = transaction.request

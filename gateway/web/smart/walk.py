@@ -43,6 +43,7 @@ class Again:
 
 
 _NOTHING = Again()
+_SIGNED_OUT = "You are not signed in any more. Please sign in to go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ class Walk:
 
         What another tab has changed since the page was shown was not agreed to on it.
         """
-        early = Again(change(answer.shown, picker_shown(transaction)))
+        transaction = await self._standing.signed_in(transaction, request)
+        early = Again(change(answer.shown, picker_shown(transaction)) if transaction.user is not None else _SIGNED_OUT)
         ready = await self._ready(transaction, request, early)
         if not isinstance(ready, Ready):
             return ready
