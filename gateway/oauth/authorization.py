@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from gateway.oauth.launch_context import LaunchContext
 
+# Who vouches for a user that signs in here by a password.
+LOCAL = "local"
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -15,7 +18,7 @@ class User:
     subject: str
     name: str
     fhir_user: str | None = None
-    provider: str = "local"
+    provider: str = LOCAL
 
     @property
     def patient(self) -> str | None:

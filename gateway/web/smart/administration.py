@@ -55,7 +55,7 @@ class Administration:
         return await self._guarded(request, self._show if request.method == "GET" else self._disable)
 
     async def users(self, request: Request) -> Response:
-        """POST: add a local user."""
+        """POST: add a local user, or put another in their place."""
         return await self._guarded(request, self._add_user)
 
     async def token(self, request: Request) -> Response:
@@ -149,11 +149,19 @@ class Administration:
             raise EntryError(400, *_problems(error)) from error
         if self._parts.users.is_configured(entry.username):
             raise EntryError(409, "The configuration has a user of this name.")
+        before = await self._parts.users.find(entry.username)
         await self._parts.remembered.registrations.put_user(
             LocalUser(entry.username, entry.name, entry.password_hash, entry.fhir_user)
         )
+        if before is not None and before.fhir_user != entry.fhir_user:
+            await self._end_grants(entry.username)
         self._parts.tell(EventKind.USER_ADDED, subject=entry.username)
         return json_answer({"username": entry.username}, status=201)
+
+    async def _end_grants(self, username: str) -> None:
+        """What somebody granted as another person of the FHIR server, or as one, ends with that."""
+        for one in await self._parts.remembered.authorizations.of_user(username):
+            await self._parts.remembered.end(one.authorization_id)
 
     async def _explain(self, request: Request) -> Response:
         """As claims; the user's own resource as well, whether or not the app was told of it."""

@@ -1,7 +1,7 @@
 """The two cookies of a browser: one that ties a request to it, one for who has signed in."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.oauth.authorization import Session
 from gateway.storage.handles import digest
 from gateway.storage.sessions import Sessions
+from gateway.web.smart.users import Users
 
 _BINDING = "smart-browser"
 _SESSION = "smart-session"
@@ -21,6 +22,7 @@ class Cookies:
 
     secure: bool
     embedded: bool
+    users: Users
 
     def binding(self, request: Request) -> str | None:
         """The secret that ties requests to this browser."""
@@ -33,7 +35,9 @@ class Cookies:
     async def signed_in(self, request: Request, sessions: Sessions) -> Session | None:
         """Who is signed in at this browser, if anybody is; the look prolongs the session."""
         cookie = self.session(request)
-        return None if cookie is None else await sessions.get(cookie)
+        session = None if cookie is None else await sessions.get(cookie)
+        user = None if session is None else await self.users.current(session.user)
+        return None if session is None or user is None else replace(session, user=user)
 
     def bind(self, response: Response) -> str:
         """Give the browser a new binding; the secret."""

@@ -40,7 +40,7 @@ class SmartServer:
         self._parts = parts
         self._origins: dict[str, frozenset[str]] = {}
         self._all_origins: frozenset[str] = frozenset()
-        cookies = Cookies(parts.secure, embedded=bool(parts.frame_ancestors))
+        cookies = Cookies(parts.secure, embedded=bool(parts.frame_ancestors), users=parts.users)
         walk = Walk(parts, cookies)
         authorize = Authorize(parts, cookies, walk)
         answers = AnswersOfPeople(parts, cookies, walk)

@@ -1,7 +1,7 @@
 """`/token`: a client proves itself and gets tokens: for a code, to refresh, or in its own name (checklist 1.8-1.11)."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from starlette.requests import Request
@@ -12,13 +12,11 @@ from gateway.oauth.authorization import AccessToken, Authorization
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.client_authentication import Anonymous
 from gateway.oauth.errors import ErrorCode, OAuthError
-from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes, grantable, opens_anything
+from gateway.oauth.granting import OFFLINE, ONLINE, backend_scopes
 from gateway.oauth.parameters import Parameters
 from gateway.oauth.pkce import proves
 from gateway.oauth.token_request import ClientCredentials, CodeExchange, Refresh, TokenRequest, read_token_request
-from gateway.scopes.algebra import covers_any
-from gateway.scopes.model import Scope
-from gateway.scopes.parse import ScopeError, parse_scopes
+from gateway.scopes.parse import parse_scopes
 from gateway.scopes.unparse import unparse
 from gateway.storage.codes import Used
 from gateway.storage.handles import Kind, new_handle, new_id
@@ -27,6 +25,7 @@ from gateway.telemetry.event import EventKind
 from gateway.web.smart.client_proof import ClientProof
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import error_answer, json_answer, oauth_parameters, remote_of
+from gateway.web.smart.rights import asked_scopes, invalid_grant, narrowed, within_rights
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class TokenEndpoint:
             authorization = await self._parts.remembered.authorizations.get(authorization_id)
         client = None if authorization is None else await self._parts.clients.find(authorization.client_id)
         if client is None:
-            raise _invalid_grant("unknown refresh token")
+            raise invalid_grant("unknown refresh token")
         if client.confidential:
             raise OAuthError(ErrorCode.INVALID_CLIENT, "This client must prove itself.")
         return client
@@ -106,22 +105,22 @@ class TokenEndpoint:
         taken = await self._parts.remembered.codes.take(asked.code)
         if isinstance(taken, Used):
             await self._parts.remembered.end(taken.authorization_id)
-            raise _invalid_grant("a code was used twice")
+            raise invalid_grant("a code was used twice")
         if taken is None:
-            raise _invalid_grant("unknown code")
+            raise invalid_grant("unknown code")
         authorization = taken.authorization
         if authorization.client_id != client.client_id:
-            raise _invalid_grant("a code of another client")
+            raise invalid_grant("a code of another client")
         if asked.redirect_uri != taken.redirect_uri:
-            raise _invalid_grant("redirect_uri differs")
+            raise invalid_grant("redirect_uri differs")
         self._check_verifier(asked.code_verifier, taken.code_challenge)
-        authorization = self._within_rights(authorization, client)
+        authorization = await within_rights(authorization, client, self._parts)
         scopes = parse_scopes(authorization.scope).scopes
         lifetime = client.access_lifetime or self._parts.spans.access_token
         lasting = OFFLINE in scopes or ONLINE in scopes
         life = max(lifetime, self._refresh_life(authorization)) if lasting else lifetime
         if not await self._parts.remembered.authorizations.open(authorization, life):
-            raise _invalid_grant("a code was used twice at once")
+            raise invalid_grant("a code was used twice at once")
         refresh_token = None
         if lasting:
             now = self._parts.clock()
@@ -132,22 +131,10 @@ class TokenEndpoint:
         """T-5, edge case 47. A verifier that no challenge asked for is a sign of an injected code (RFC 9700 4.8.2)."""
         if challenge is None:
             if verifier is not None:
-                raise _invalid_grant("a verifier without a challenge")
+                raise invalid_grant("a verifier without a challenge")
             return
         if verifier is None or not proves(verifier, challenge):
-            raise _invalid_grant("the code_verifier does not fit")
-
-    def _within_rights(self, authorization: Authorization, client: Client) -> Authorization:
-        """What the user agreed to, less what user and client may not have any more (edge case 56)."""
-        if authorization.user is None:
-            return authorization
-        granted = parse_scopes(authorization.scope).scopes
-        kept = grantable(granted, client, self._parts.limits_of(authorization.user))
-        if all(covers_any(kept, one) for one in granted):
-            return authorization
-        if not opens_anything(kept):
-            raise _invalid_grant("the rights of the user or of the client ended meanwhile")
-        return replace(authorization, scope=unparse(kept))
+            raise invalid_grant("the code_verifier does not fit")
 
     def _refresh_life(self, authorization: Authorization) -> int:
         """Offline access has its own life; online access that of a session, also where an EHR has it (RF-2)."""
@@ -159,12 +146,13 @@ class TokenEndpoint:
         authorization_id = await remembered.refresh_tokens.authorization_of(asked.refresh_token)
         authorization = None if authorization_id is None else await remembered.authorizations.get(authorization_id)
         if authorization is None or authorization.client_id != client.client_id:
-            raise _invalid_grant("unknown refresh token, or another client's")
+            raise invalid_grant("unknown refresh token, or another client's")
         session_id = authorization.session_id
         if session_id is not None and not await remembered.sessions.lives(session_id):
             await self._parts.remembered.end(authorization.authorization_id)
-            raise _invalid_grant("the session of online_access is over")
-        scope = _narrowed(self._within_rights(authorization, client).scope, asked.scope)
+            raise invalid_grant("the session of online_access is over")
+        left = await within_rights(authorization, client, self._parts)
+        scope = narrowed(left.scope, asked.scope)
         spans, now = self._parts.spans, self._parts.clock()
         lifetime = client.access_lifetime or spans.access_token
         # What the new access token stands on must last as long as is said of it.
@@ -178,16 +166,13 @@ class TokenEndpoint:
             )
             await self._parts.remembered.end(rotated.authorization_id)
         if rotated is None or isinstance(rotated, Reused):
-            raise _invalid_grant("a refresh token that was used before")
+            raise invalid_grant("a refresh token that was used before")
         if not await remembered.authorizations.prolong(authorization, life):
-            raise _invalid_grant("the authorization ended meanwhile")
+            raise invalid_grant("the authorization ended meanwhile")
         return _Issue(client, authorization, scope, lifetime, rotated.successor)
 
     async def _backend(self, asked: ClientCredentials, client: Client) -> _Issue:
-        try:
-            parsed = parse_scopes(asked.scope)
-        except ScopeError as error:
-            raise OAuthError(ErrorCode.INVALID_SCOPE, str(error)) from error
+        parsed = asked_scopes(asked.scope)
         if client.strict_scopes and parsed.refused:
             raise OAuthError(ErrorCode.INVALID_SCOPE, str(parsed.refused[0]))
         scopes = backend_scopes(parsed.scopes, client)
@@ -226,24 +211,3 @@ class TokenEndpoint:
         if id_token is not None and issue.client.userinfo_in_token_response:
             answer["userinfo"] = userinfo(authorization)
         return answer
-
-
-def _invalid_grant(detail: str) -> OAuthError:
-    """One sentence for all, so that nobody learns which codes and tokens there are (edge case 49)."""
-    return OAuthError(
-        ErrorCode.INVALID_GRANT, "The code or refresh token is not valid for this client and request.", detail=detail
-    )
-
-
-def _narrowed(granted: str, asked: str | None) -> str:
-    """The scope of a refreshed token: all that was granted, or the part that was asked for (RF-6, edge 57-58)."""
-    if asked is None:
-        return granted
-    try:
-        parsed = parse_scopes(asked)
-    except ScopeError as error:
-        raise OAuthError(ErrorCode.INVALID_SCOPE, str(error)) from error
-    known: tuple[Scope, ...] = parse_scopes(granted).scopes
-    if parsed.refused or not parsed.scopes or not all(covers_any(known, one) for one in parsed.scopes):
-        raise OAuthError(ErrorCode.INVALID_SCOPE, "The scope goes beyond what was granted.")
-    return unparse(parsed.scopes)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.keys.passwords import PasswordChecker
-from gateway.oauth.authorization import User
+from gateway.oauth.authorization import LOCAL, User
 from gateway.storage.registrations import LocalUser, Registrations
 
 
@@ -42,6 +42,13 @@ class Users:
         """The user of that name, for a launcher that vouches for somebody."""
         known = await self._look_up(username)
         return None if known is None else as_user(known)
+
+    async def current(self, user: User) -> User | None:
+        """The user as they are now, None if there is no such user any more; who signs in elsewhere is not known here.
+
+        What was remembered of a user at their login is no promise: an operator may have put another in their place.
+        """
+        return await self.find(user.subject) if user.provider == LOCAL else user
 
     async def _look_up(self, username: str) -> LocalUser | None:
         return self._configured.get(username) or await self._registrations.user(username)
