@@ -105,6 +105,34 @@ async def test_medplum_opens_an_app_for_who_is_signed_in_and_nobody_else(house: 
     assert answer["patient"] == "pat-a"
 
 
+ELSEWHERE = {
+    "a link of another site": ("GET", {"sec-fetch-site": "cross-site"}),
+    "a link of a neighbour": ("GET", {"sec-fetch-site": "same-site"}),
+    "a form of another site": ("POST", {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}),
+    "a form, in a browser that says less": ("POST", {"origin": "https://evil.example"}),
+    "a form of nobody": ("POST", {"origin": "null"}),
+}
+
+
+@pytest.mark.parametrize(("method", "headers"), ELSEWHERE.values(), ids=ELSEWHERE)
+async def test_another_site_opens_no_app_for_who_is_signed_in(
+    house: House, method: str, headers: dict[str, str]
+) -> None:
+    doctor, address = await signed_in(house), door(house, patient="pat-a")
+    response = await doctor.client.request(method, address, headers=headers)
+    assert response.status_code == 403
+    assert response.json()["resourceType"] == "OperationOutcome"
+    response = await doctor.client.request(method, address, headers=headers, auth=AS_LAUNCHER)
+    assert response.status_code == 302, "a launcher is asked for its secret and for nothing else"
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+async def test_our_own_pages_and_a_bookmark_open_an_app(house: House, site: str) -> None:
+    doctor = await signed_in(house)
+    response = await doctor.client.get(door(house, patient="pat-a"), headers={"sec-fetch-site": site})
+    assert response.status_code == 302
+
+
 WRONG = {
     "no client": ("/ClientApplication/$smart-launch?patient=pat-a", 400),
     "a client without a launch URI": ("/ClientApplication/backend/$smart-launch?patient=pat-a", 400),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from starlette.requests import Request
@@ -31,6 +32,9 @@ class MedplumDoor:
         """302 to the app's launch URI with `iss` and `launch`."""
         account = self._launching.account(request)
         user = await self._user(request)
+        if account is None and user is not None and _is_of_another_site(request, self._parts.issuer):
+            # Whoever clicks a link there, or is only sent here, chose neither the app nor the patient.
+            return outcome(403, "Another site cannot open an app for who is signed in here; the app gallery can.")
         if account is None and user is None:
             response = outcome(401, "Sign in, or authenticate as a launcher by HTTP Basic.")
             response.headers["www-authenticate"] = 'Basic realm="launch", charset="UTF-8"'
@@ -73,6 +77,18 @@ class MedplumDoor:
     async def _user(self, request: Request) -> User | None:
         session = await self._cookies.signed_in(request, self._parts.remembered.sessions)
         return None if session is None else session.user
+
+
+def _is_of_another_site(request: Request, issuer: str) -> bool:
+    """Whether a page of another origin sent the browser here, as the browser says it; an old one says less.
+
+    Sources: Fetch Metadata 2.1 (`Sec-Fetch-Site`), RFC 6454 7 (`Origin`).
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    ours = urlsplit(issuer)
+    return request.headers.get("origin", f"{ours.scheme}://{ours.netloc}") != f"{ours.scheme}://{ours.netloc}"
 
 
 async def _parameters(request: Request) -> Parameters:

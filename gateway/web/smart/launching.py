@@ -18,15 +18,15 @@ from gateway.oauth.launch_context import ContextError, LaunchContext, read_conte
 from gateway.oauth.redirect_uri import with_parameters
 from gateway.policy.claims import USER_TYPES
 from gateway.storage.handles import Kind, new_handle
-from gateway.storage.launches import Launch
+from gateway.storage.launches import Launch, Opening
 from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.smart.parts import LauncherAccount, SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_type, read_body
 
 # A launcher that vouches for its user says who sits there now, not who sat there some minutes ago (authorization.md).
-_VOUCHED_SECONDS = 60
-_CODES = {400: "invalid", 401: "login", 404: "not-found", 503: "transient"}
+VOUCHED_SECONDS = 60
+_CODES = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 503: "transient"}
 
 
 # What the app is told in place of a handle that lasts so many seconds.
@@ -85,7 +85,7 @@ class Launching:
             user=user,
             vouched=vouched and user is not None,
         )
-        lifetime = _VOUCHED_SECONDS if launch.vouched else self._parts.spans.launch
+        lifetime = VOUCHED_SECONDS if launch.vouched else self._parts.spans.launch
         handle = named(new_handle(Kind.LAUNCH), lifetime)
         await self._parts.remembered.launches.put(handle, launch, lifetime)
         self._parts.tell(
@@ -96,7 +96,18 @@ class Launching:
             reason=launcher,
         )
         location = with_parameters(uri, [("iss", self._parts.base), ("launch", handle)])
+        if launch.vouched:
+            location = await self._past_us(Opening(handle, location), lifetime)
         return Launched(uri, handle, location)
+
+    async def _past_us(self, opening: Opening, lifetime: int) -> str:
+        """An address of ours that leads to the app. It shows which browser is that of the user who is vouched for.
+
+        The app is told the handle, and must not pass for its user with it.
+        """
+        name = new_handle(Kind.OPENING)
+        await self._parts.remembered.launches.put_opening(name, opening, lifetime)
+        return f"{self._parts.issuer}/launch/{name}"
 
     async def _check_context(self, context: LaunchContext, user: User | None) -> None:
         """The patient is there, and the visit is that patient's (edge case 43), as the user may see them."""
