@@ -131,9 +131,9 @@ def backend_scopes(requested: Iterable[Scope], client: Client) -> tuple[Scope, .
 
 
 def can_be_remembered(client: Client, redirect_uri: str) -> bool:
-    """Whether a user's answer may stand for the next time: any app on a device can say that it is this one.
+    """Whether an answer, a user's or an operator's, may stand for the next request.
 
-    Source: RFC 8252 8.6.
+    Without a secret and behind a scheme of its own, any app on a device can say that it is this one (RFC 8252 8.6).
     """
     return client.confidential or redirect_uri.startswith("https://")
 

@@ -100,7 +100,11 @@ class ClientEntry(Section):
         Flag, Field(description="Whether a scope that is not understood refuses the request instead of being left out.")
     ] = False
     skip_consent: Annotated[
-        Flag, Field(description="Whether users are not asked: for apps that the organisation itself answers for.")
+        Flag,
+        Field(
+            description="Whether users are not asked: for apps that the organisation itself answers for, and that have "
+            "a secret, a key or an https redirect URI."
+        ),
     ] = False
     userinfo_in_token_response: Annotated[
         Flag, Field(description="Whether its token responses say who signed in, as `userinfo` (for Aidbox's apps).")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.smart.admin import register
 from tests.smart.house import CALLBACK, House, smart_house
 from tests.smart.later import Later
 from tests.smart.person import Page, Person
@@ -454,6 +455,15 @@ async def test_a_house_app_asks_nobody(house: House) -> None:
     assert "code" in page.parameters
     _, page = await house.consent_page(house.app("house-app"), "openid", person=person, prompt="consent")
     assert page.form("/consent").action, "unless the app itself wants it"
+
+
+async def test_a_house_app_that_any_app_on_a_device_can_pass_for_asks_all_the_same(house: House) -> None:
+    """RFC 8252 8.6: a scheme of its own does not tell who asks."""
+    uri = "com.example.house:/callback"
+    await register(house, "device-app", redirect_uris=[uri], skip_consent=True)
+    _, page = await house.consent_page(house.app("device-app", redirect_uri=uri), "patient/Observation.rs")
+    assert page.left_for is None
+    assert page.form("/consent").action
 
 
 # OpenID Connect: prompt, max_age, login_hint.

@@ -59,3 +59,15 @@ async def test_a_session_has_no_more_rights_than_its_user(house: House) -> None:
     page = await person.go(house.app().authorization_url("openid user/Patient.rs"))
     assert "user/Patient.rs" not in page.html
     assert "pat-a" not in (await person.go(f"{house.issuer}/apps")).html
+
+
+@pytest.mark.requirement("G-2", "edge-45")
+@pytest.mark.parametrize("following", [None, "Patient/pat-a"])
+async def test_a_consent_page_left_open_gives_no_more_than_its_user_may_by_now(
+    house: House, following: str | None
+) -> None:
+    await put_user(house, "turncoat", CLINICIAN)
+    person, page = await house.consent_page(house.app(), "patient/Patient.rs", user="turncoat", patient="pat-b")
+    await put_user(house, "turncoat", following)
+    page = await person.agree(page)
+    assert page.left_for is None or "code" not in page.parameters, "pat-b was chosen by who could see pat-b"

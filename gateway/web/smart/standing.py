@@ -65,10 +65,10 @@ class Standing:
 
     def _of_session(self, transaction: Transaction, session: Session | None) -> Transaction:
         """As far as the session carries it: another one of the same user goes on with what that user chose."""
-        if session is not None and session.session_id == transaction.session_id:
+        user = None if session is None else session.user
+        if session is not None and session.session_id == transaction.session_id and user == transaction.user:
             return transaction
-        subject = None if session is None else session.user.subject
-        if transaction.user is not None and transaction.user.subject != subject:
+        if transaction.user is not None and transaction.user != user:
             transaction = transaction.without_user()
         if session is None or not self._is_fresh(session, transaction):
             return transaction.without_user() if transaction.user is not None else transaction
@@ -118,12 +118,12 @@ class Standing:
         asked, client = ready.transaction.request, ready.client
         if "consent" in asked.prompt:
             return False
+        if not can_be_remembered(client, asked.redirect_uri):
+            return False
         if client.skip_consent:
             return True
         if ready.transaction.answers:
             # Who has just ticked lines of this request may have ticked less than what was agreed to then.
-            return False
-        if not can_be_remembered(client, asked.redirect_uri):
             return False
         patient = ready.transaction.context.patient
         known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)
