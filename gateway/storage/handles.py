@@ -12,6 +12,7 @@ class Kind(StrEnum):
     REFRESH_TOKEN = "sgr_"
     CODE = "sgc_"
     LAUNCH = "sgl_"
+    OPENING = "sgo_"
 
 
 def new_handle(kind: Kind) -> str:

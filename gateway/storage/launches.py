@@ -22,6 +22,14 @@ class Launch:
     patient_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The way of a user's browser past us to the app: the handle of the launch, and where the app is opened."""
+
+    handle: str
+    location: str
+
+
 class Launches:
     """All launches that wait."""
 
@@ -36,6 +44,30 @@ class Launches:
         """The launch, to one taker only (edge case 29)."""
         return decode(await self._store.take(_key(handle)), Launch)
 
+    async def put_opening(self, name: str, opening: Opening, lifetime: float) -> None:
+        """Remember the way to the app under a name that the app is never told. `lifetime` is in seconds."""
+        await self._store.put(_opening_key(name), encode(opening), lifetime)
+
+    async def take_opening(self, name: str) -> Opening | None:
+        """The way to the app, to one taker only."""
+        return decode(await self._store.take(_opening_key(name)), Opening)
+
+    async def bind(self, handle: str, browser: str, lifetime: float) -> None:
+        """Remember whose launch it is: `browser` is the digest of that browser's cookie."""
+        await self._store.put(_browser_key(handle), browser.encode(), lifetime)
+
+    async def browser_of(self, handle: str) -> str:
+        """The browser that the launch is bound to; empty where it is to none."""
+        return (await self._store.get(_browser_key(handle)) or b"").decode()
+
 
 def _key(handle: str) -> str:
     return f"launch:{digest(handle)}"
+
+
+def _opening_key(name: str) -> str:
+    return f"launch-opening:{digest(name)}"
+
+
+def _browser_key(handle: str) -> str:
+    return f"launch-browser:{digest(handle)}"

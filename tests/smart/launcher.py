@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from tests.smart.house import LAUNCHER_SECRET, House
+from tests.smart.person import Person
 
 
 async def ask_launch(house: House, launcher: str = "ehr", **body: Any) -> httpx2.Response:
@@ -19,6 +20,15 @@ async def launch(house: House, launcher: str = "ehr", **body: Any) -> str:
     response = await ask_launch(house, launcher, **body)
     assert response.status_code == 201, response.text
     return str(response.json()["launch"])
+
+
+async def vouched_launch(house: House, person: Person, **body: Any) -> str:
+    """The handle that the app is told in the browser of a user whom the launcher vouches for."""
+    response = await ask_launch(house, "trusted-ehr", **body)
+    assert response.status_code == 201, response.text
+    page = await person.go(response.json()["location"])
+    assert page.left_for is not None, page.text
+    return handle_in(page.left_for)
 
 
 def handle_in(location: str) -> str:

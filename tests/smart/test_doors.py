@@ -197,7 +197,10 @@ async def test_aidbox_launches_by_a_signed_launch_that_is_used_once(house: House
 
 async def test_aidbox_signs_a_trusted_launchers_user_in(house: House) -> None:
     result = (await rpc(house, "trusted-ehr", user="doctor", ctx={"patient": "pat-b"})).json()["result"]
-    page = await house.person().go(house.app().authorization_url(SCOPE, launch=result["launch"]))
+    person = house.person()
+    opened = await person.go(result["uri"])
+    assert opened.parameters == {"iss": house.base, "launch": result["launch"]}
+    page = await person.go(house.app().authorization_url(SCOPE, launch=result["launch"]))
     assert page.form("/consent").action
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.smart.house import CALLBACK, LAUNCH_URI, LAUNCHER_SECRET, House
 from tests.smart.later import Later
-from tests.smart.launcher import ask_launch, handle_in, launch
+from tests.smart.launcher import ask_launch, handle_in, launch, vouched_launch
 from tests.smart.person import Page, Person
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -330,8 +330,8 @@ async def test_the_patient_of_a_launch_must_be_one_that_the_user_may_see(house: 
 
 @pytest.mark.requirement("E-4")
 async def test_a_trusted_launcher_spares_its_user_the_login(house: House) -> None:
-    handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
     app, person = house.app(), house.person()
+    handle = await vouched_launch(house, person, user="doctor", context={"patient": "pat-a"})
     page = await person.go(app.authorization_url(f"{SCOPE} openid fhirUser", launch=handle))
     assert page.title.startswith("Your decision")
     answer = (await app.exchange((await person.agree(page)).parameters["code"])).json()
@@ -344,7 +344,7 @@ async def test_a_trusted_launcher_spares_its_user_the_login(house: House) -> Non
 async def test_a_trusted_launcher_may_name_users_of_its_own(house: House) -> None:
     user = {"subject": "d-7", "name": "Dr Dora of the EHR", "fhirUser": f"{house.base}/Practitioner/practitioner-2"}
     app, person = house.app("https://symmetric.example"), house.person()
-    handle = await launch(house, "trusted-ehr", client_id=app.client_id, user=user, context={"patient": "pat-a"})
+    handle = await vouched_launch(house, person, client_id=app.client_id, user=user, context={"patient": "pat-a"})
     page = await person.go(app.authorization_url(f"{SCOPE} openid fhirUser", launch=handle))
     assert "Dr Dora of the EHR" in page.text
     answer = (await app.exchange((await person.agree(page)).parameters["code"])).json()
@@ -359,6 +359,25 @@ async def test_a_launcher_that_is_not_trusted_spares_nobody_the_login(house: Hou
     assert page.form("/login").action
 
 
+@pytest.mark.requirement("E-9")
+async def test_the_app_of_a_vouched_launch_cannot_agree_in_the_place_of_the_user(house: House) -> None:
+    """It knows the handle, and opens the launch in a browser of its own."""
+    app, person, robot = house.app(), house.person(), house.person()
+    handle = await vouched_launch(house, person, user="doctor", context={"patient": "pat-a"})
+    page = await robot.go(app.authorization_url(f"{SCOPE} openid fhirUser", launch=handle))
+    assert page.form("/login").action
+
+
+async def test_the_way_past_us_to_the_app_is_gone_once(house: House) -> None:
+    told = (await ask_launch(house, "trusted-ehr", user="doctor")).json()
+    assert told["launch"] not in told["location"], "whoever knows the handle cannot go that way"
+    person = house.person()
+    assert (await person.go(told["location"])).parameters["launch"] == told["launch"]
+    again = await house.person().go(told["location"])
+    assert (again.left_for, again.status) == (None, 400)
+    assert "launch_over" in again.html
+
+
 async def test_a_vouched_launch_lasts_a_minute(house: House, later: Later) -> None:
     handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
     later.wait(61)
@@ -366,10 +385,11 @@ async def test_a_vouched_launch_lasts_a_minute(house: House, later: Later) -> No
 
 
 @pytest.mark.requirement("A-21")
-async def test_an_app_that_wants_a_login_gets_one_whoever_vouches(house: House) -> None:
-    handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
+@pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "0"}])
+async def test_an_app_that_wants_a_login_gets_one_whoever_vouches(house: House, asked: dict[str, str]) -> None:
     app, person = house.app(), house.person()
-    page = await person.go(app.authorization_url(SCOPE, launch=handle, prompt="login"))
+    handle = await vouched_launch(house, person, user="doctor", context={"patient": "pat-a"})
+    page = await person.go(app.authorization_url(SCOPE, launch=handle, **asked))
     page = await person.sign_in(page, "nurse")
     assert page.parameters["error"] == "invalid_request", "the launch is still the doctor's"
 
@@ -378,9 +398,9 @@ async def test_an_app_that_wants_a_login_gets_one_whoever_vouches(house: House) 
 async def test_online_access_of_a_vouched_user_ends_with_a_session_that_nobody_prolongs(
     house: House, later: Later
 ) -> None:
-    handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
-    app = house.app()
-    answer = await house.tokens(app, f"{SCOPE} online_access", launch=handle)
+    app, person = house.app(), house.person()
+    handle = await vouched_launch(house, person, user="doctor", context={"patient": "pat-a"})
+    answer = await house.tokens(app, f"{SCOPE} online_access", launch=handle, person=person)
     assert "online_access" in answer["scope"].split()
     later.wait(1500)
     refreshed = await app.refresh(answer["refresh_token"])

@@ -10,7 +10,7 @@ from tests.smart.admin import administer, register
 from tests.smart.app import App
 from tests.smart.house import SECRET, House, smart_house
 from tests.smart.later import Later
-from tests.smart.launcher import launch
+from tests.smart.launcher import vouched_launch
 from tests.smart.test_code_exchange import KINDS, error_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -310,8 +310,8 @@ class TestOnline:
         self, clocked: tuple[House, Later]
     ) -> None:
         house, later = clocked
-        handle = await launch(house, "trusted-ehr", user="doctor", context={"patient": "pat-a"})
         person, app = house.person(), house.app()
+        handle = await vouched_launch(house, person, user="doctor", context={"patient": "pat-a"})
         page = await person.go(app.authorization_url("launch online_access patient/Patient.r", launch=handle))
         page = page if page.left_for is not None else await person.agree(page)
         tokens = (await app.exchange(page.parameters["code"])).json()

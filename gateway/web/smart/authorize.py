@@ -11,7 +11,7 @@ from gateway.oauth.parameters import MalformedParametersError, read_form
 from gateway.storage.handles import digest, new_id
 from gateway.storage.launches import Launch
 from gateway.storage.sessions import Transaction
-from gateway.web.smart.browser import Cookies
+from gateway.web.smart.browser import Cookies, is_bound
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import (
     FORM,
@@ -21,7 +21,7 @@ from gateway.web.smart.requests import (
     read_body,
     see_other,
 )
-from gateway.web.smart.standing import LOGIN
+from gateway.web.smart.standing import wants_login
 from gateway.web.smart.walk import Again, Walk
 
 
@@ -66,23 +66,27 @@ class Authorize:
             started_at=self._parts.clock(),
         )
         if asked.launch is not None:
-            transaction = await self._launched(transaction, asked.launch)
+            transaction = await self._launched(transaction, asked.launch, request)
         response = see_other(self._walk.address(transaction))
         binding = self._cookies.binding(request) or self._cookies.bind(response)
         await self._parts.remembered.transactions.put(replace(transaction, browser=digest(binding)))
         return response
 
-    async def _launched(self, transaction: Transaction, handle: str) -> Transaction:
+    async def _launched(self, transaction: Transaction, handle: str, request: Request) -> Transaction:
         """The request with the context of its EHR launch, which is used up by this (E-4, E-9, edge cases 29-31)."""
         asked = transaction.request
         launch = await self._parts.remembered.launches.take(handle)
         if launch is None or launch.client_id != asked.client_id:
             raise asked.denied(ErrorCode.INVALID_REQUEST, "The launch is unknown, over, used before or another app's.")
-        return self._with_launch(replace(transaction, request=replace(asked, launch=None)), launch)
+        vouched = launch.vouched and is_bound(
+            self._cookies.binding(request), await self._parts.remembered.launches.browser_of(handle)
+        )
+        return self._with_launch(replace(transaction, request=replace(asked, launch=None)), launch, vouched)
 
-    def _with_launch(self, transaction: Transaction, launch: Launch) -> Transaction:
-        # An app that wants a login gets one, whoever vouches (A-21).
-        vouched = launch.user if launch.vouched and not LOGIN & transaction.request.prompt else None
+    def _with_launch(self, transaction: Transaction, launch: Launch, vouched_here: bool) -> Transaction:
+        # An app that wants a login gets one, whoever vouches (A-21). Anywhere but in the browser that came past us on
+        # its way to the app a login is needed as well: the app knows the handle, and must not agree as its user.
+        vouched = launch.user if vouched_here and not wants_login(transaction.request) else None
         return replace(
             transaction,
             context=launch.context,

@@ -17,7 +17,7 @@ from gateway.web.smart.provider_pages import ProviderPages
 from gateway.web.smart.provider_visit import ProviderVisit
 from gateway.web.smart.providers import Expected, Wishes
 from gateway.web.smart.requests import see_other
-from gateway.web.smart.standing import LOGIN
+from gateway.web.smart.standing import wants_login
 from gateway.web.smart.walk import Walk
 
 
@@ -94,5 +94,4 @@ class ProviderLogin:
 
 
 def _wishes(asked: AuthorizationRequest) -> Wishes:
-    anew = bool(LOGIN & asked.prompt) or asked.max_age == 0
-    return Wishes(hint=asked.login_hint, anew=anew, max_age=asked.max_age)
+    return Wishes(hint=asked.login_hint, anew=wants_login(asked), max_age=asked.max_age)

@@ -20,6 +20,7 @@ from gateway.web.smart.documents import Documents
 from gateway.web.smart.doors import AidboxDoor, MedplumDoor
 from gateway.web.smart.introspect import IntrospectionEndpoint, RevocationEndpoint
 from gateway.web.smart.launching import LaunchEndpoint, Launching
+from gateway.web.smart.opening import OpeningEndpoint
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.places import Places
 from gateway.web.smart.provider_login import ProviderLogin
@@ -70,6 +71,7 @@ class SmartServer:
             apps("/introspect", IntrospectionEndpoint(parts, proof).answer),
             apps("/revoke", RevocationEndpoint(parts, proof).answer),
             machines("/launch", LaunchEndpoint(parts, launching).answer, "POST"),
+            people("/launch/{opening}", OpeningEndpoint(parts, cookies).answer, "GET"),
             people("/sign-in", places.sign_in, "GET", "POST"),
             people("/sign-in/provider/{index:int}", provider.visit.leave, "GET"),
             people("/sign-out", places.sign_out, "POST"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 
 from gateway.oauth.authorization import Session, User
+from gateway.oauth.authorization_request import AuthorizationRequest
 from gateway.oauth.client import Client
 from gateway.oauth.errors import ErrorCode, PageError
 from gateway.oauth.granting import OFFLINE, ONLINE, can_be_remembered, grantable, needs_patient, opens_anything
@@ -20,7 +21,7 @@ from gateway.web.smart.parts import SmartParts
 
 # A page that a person has open; the clock of a session's sign-in may be a moment behind the request's.
 _SAME_MOMENT = 1.0
-LOGIN = frozenset({"login", "select_account"})
+_LOGIN = frozenset({"login", "select_account"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Standing:
 
     def _is_fresh(self, session: Session, transaction: Transaction) -> bool:
         asked = transaction.request
-        if LOGIN & asked.prompt:
+        if wants_login(asked):
             return session.signed_in_at >= transaction.started_at - _SAME_MOMENT and transaction.signed_in_here
         if asked.max_age is not None:
             return transaction.started_at - session.signed_in_at <= asked.max_age
@@ -129,3 +130,8 @@ class Standing:
         known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)
         scopes = parse_scopes(known).scopes
         return bool(scopes) and all(covers_any(scopes, one) for one in ready.offered)
+
+
+def wants_login(asked: AuthorizationRequest) -> bool:
+    """Whether a login from before does not do: `max_age=0` is `prompt=login` too (OpenID Connect Core 3.1.2.1)."""
+    return bool(_LOGIN & asked.prompt) or asked.max_age == 0
