@@ -43,7 +43,7 @@ class Administrator:
         rows = self.ask("GET", "/clients")["clients"]
         return [
             f"{one['client_id']:<36} {one['authentication']:<20} {one['from']:<14} "
-            f"{'disabled' if one['disabled'] else 'enabled':<9} {one['name']}"
+            f"{'disabled' if one['disabled'] else 'enabled':<9} {printable(one['name'])}"
             for one in rows
         ]
 
@@ -60,6 +60,11 @@ class Administrator:
         return self.ask("POST", "/token", {"token": token})
 
 
+def printable(text: str) -> str:
+    """The text on one line of a terminal: what would command it, or turn the line around, is shown as an escape."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
 def in_json(value: dict[str, Any]) -> str:
-    """As it is printed."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """As it is printed, still JSON."""
+    return "\n".join(map(printable, json.dumps(value, indent=2, ensure_ascii=False).split("\n")))

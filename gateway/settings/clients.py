@@ -11,7 +11,7 @@ from gateway.oauth.redirect_uri import flaw_of
 from gateway.scopes.model import Context, ResourceScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.settings.section import Conflict, Section
-from gateway.settings.values import Count, Flag, Origin, Secret, Text, Url, Word, is_loopback, plain, read_only
+from gateway.settings.values import Count, Flag, Line, Origin, Secret, Text, Url, Word, is_loopback, plain, read_only
 
 _METHODS = {
     "public": AuthenticationMethod.NONE,
@@ -53,7 +53,7 @@ class ClientEntry(Section):
     """One app that may ask for access."""
 
     client_id: Annotated[Word, Field(max_length=255, description="The name it asks by.")]
-    name: Annotated[Text, Field(max_length=200, description="What people call it.")]
+    name: Annotated[Line, Field(max_length=200, description="What people call it.")]
     type: Annotated[
         Literal["public", "confidential-symmetric", "confidential-asymmetric"],
         Field(

@@ -16,6 +16,8 @@ from gateway.scopes.resource_types import RESOURCE_TYPES
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[a-z0-9._\-]+|\[[0-9a-f:.]+\]")
 _MIN_KEY_BYTES = 32
+# The two invisible characters that the spelling of some languages needs (Unicode 23.2).
+_NON_JOINER, _JOINER = "\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -24,6 +26,13 @@ _Value = TypeVar("_Value")
 def _text(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
+    return value
+
+
+def _line(value: str) -> str:
+    seen = value.replace(_JOINER, "").replace(_NON_JOINER, "")
+    if not seen.isprintable() or not seen.strip():
+        raise ValueError("must be visible text on one line, without control characters")
     return value
 
 
@@ -127,6 +136,7 @@ def is_loopback(url: str) -> bool:
 
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, AfterValidator(_text)]
+Line = Annotated[str, AfterValidator(_line)]
 Word = Annotated[str, AfterValidator(_word)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 KeySecret = Annotated[SecretStr, AfterValidator(_key)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway.commands.administer import in_json, printable
 from tests.gateway.lenient import lenient_server
 from tests.smart.house import House, smart_house
 
@@ -109,3 +110,11 @@ async def test_without_an_admin_token_nothing_is_administered(terminal: Terminal
     status, _, complaint = await Terminal(terminal.house, without_admin).run("clients", "list")
     assert status == 1
     assert "admin_token" in complaint
+
+
+async def test_nothing_that_is_printed_commands_a_terminal() -> None:
+    name = "Ä\x1b]52;c;cm0=\x07\x9b2J\u202e\n\U000e0041"
+    told = {"name": name, "rows": [1]}
+    assert printable(name) == "Ä\\u001b]52;c;cm0=\\u0007\\u009b2J\\u202e\\n\\udb40\\udc41"
+    assert all(one.isprintable() for one in in_json(told).split("\n"))
+    assert json.loads(in_json(told)) == told

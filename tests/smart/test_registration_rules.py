@@ -181,3 +181,49 @@ async def test_keys_are_registered_by_address_as_well_as_by_value(house: House) 
     assert method == "GET"
     assert headers["accept"] == "application/json"
     assert not {"authorization", "cookie"} & set(headers)
+
+
+async def register(house: House, **metadata: Any) -> httpx2.Response:
+    """An app registers itself, as a public one."""
+    whole = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", **metadata}
+    return await house.http.post(f"{house.issuer}/register", json=whole)
+
+
+async def test_an_app_that_registered_itself_is_offered_to_nobody_in_the_gallery(open_house: House) -> None:
+    """Anybody may take the name and the picture of an app that the organisation offers."""
+    told = await register(open_house, client_name="Growth Chart", launch_uris=["https://evil.example/launch"])
+    assert told.status_code == 201
+    person = open_house.person()
+    page = await person.sign_in(await person.go(f"{open_house.issuer}/apps"))
+    assert 'value="public-app"' in page.html
+    assert told.json()["client_id"] not in page.html
+    assert "self_registered" not in told.json()
+    shown = await open_house.http.get(
+        f"{open_house.issuer}/admin/clients/{told.json()['client_id']}",
+        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
+    )
+    assert shown.json()["self_registered"] is True
+
+
+UNSEEN = {
+    "a command for a terminal": "a\x1b]52;c;cm0=\x07",
+    "a command in one character": "a\x9b2J",
+    "a line of its own": "Good\nclient  none  configuration  enabled  Real",
+    "a line of its own in Unicode": "Good\u2028client",
+    "a line that is turned around": "Good\u202eppA",
+    "nothing that anybody sees": "\u200b",
+    "joiners of nothing": "\u200d\u200c",
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN.values(), ids=UNSEEN)
+async def test_a_name_is_what_people_see(open_house: House, name: str) -> None:
+    with pytest.raises(ValidationError):
+        ClientEntry.model_validate({**APP, "name": name})
+    if name == UNSEEN["a command for a terminal"]:
+        assert (await register(open_house, client_name=name)).json()["error"] == "invalid_client_metadata"
+
+
+@pytest.mark.parametrize("name", ["Kinderärzte & Co", "نمی\u200cشود", "क्\u200dष", "小児科アプリ", "🩺 App"])
+async def test_a_name_may_be_of_any_language(name: str) -> None:
+    assert ClientEntry.model_validate({**APP, "name": name}).name == name

@@ -108,8 +108,11 @@ class Administration:
         told = await self.register(body)
         return json_answer(told, status=201)
 
-    async def register(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take a client; what its owner is told, with a secret that is told only now. Raises `EntryError`."""
+    async def register(self, body: dict[str, Any], *, itself: bool = False) -> dict[str, Any]:
+        """Take a client; what its owner is told, with a secret that is told only now. Raises `EntryError`.
+
+        `itself`: the app asked, and no operator has looked at it.
+        """
         body = {"client_id": secrets.token_urlsafe(16), **body}
         secret = None
         if body.get("type") == "confidential-symmetric" and not _SECRET_MEMBERS & body.keys():
@@ -123,7 +126,8 @@ class Administration:
         kept = {name: value for name, value in body.items() if name != "client_secret"}
         if entry.client_secret is not None:
             kept["client_secret_hash"] = await asyncio.to_thread(hash_password, entry.client_secret.get_secret_value())
-        await self._parts.remembered.registrations.put_client(entry.client_id, kept)
+        stored = {**kept, "self_registered": True} if itself else kept
+        await self._parts.remembered.registrations.put_client(entry.client_id, stored)
         self._parts.tell(EventKind.CLIENT_REGISTERED, client_id=entry.client_id)
         told = {name: value for name, value in kept.items() if name not in _SECRET_MEMBERS}
         return told if secret is None else {**told, "client_secret": secret}

@@ -51,9 +51,12 @@ class Clients:
 def _client(client_id: str, entry: Mapping[str, Any]) -> Client | None:
     members = dict(entry)
     disabled = members.pop("disabled", False) is True
+    self_registered = members.pop("self_registered", False) is True
     try:
         client = ClientEntry.model_validate(members).client()
     except ValidationError:
         _log.warning("a registered client cannot be read and is refused", extra={"client_id": client_id})
         return None
-    return replace(client, disabled=disabled) if client.client_id == client_id else None
+    if client.client_id != client_id:
+        return None
+    return replace(client, disabled=disabled, self_registered=self_registered)

@@ -158,7 +158,12 @@ class Places:
         )
 
     async def _launchable(self) -> list[Client]:
-        return [one for one in await self._parts.clients.all() if one.launch_uris and not one.disabled]
+        """What the organisation offers: not an app that registered itself, under whatever name it liked."""
+        return [
+            one
+            for one in await self._parts.clients.all()
+            if one.launch_uris and not one.disabled and not one.self_registered
+        ]
 
     # What was granted.
 

@@ -43,7 +43,7 @@ class Registration:
         try:
             metadata = orjson.loads(await read_body(request))
             entry = _entry(metadata)
-            told = await self._administration.register(entry)
+            told = await self._administration.register(entry, itself=True)
         except (orjson.JSONDecodeError, BodyTooLargeError):
             return _refused("invalid_client_metadata", "The body is no JSON object, or too large.")
         except EntryError as error:
