@@ -29,7 +29,8 @@ class Transaction:
     `browser` is the digest of that browser's cookie. `offered` are the patients, encounters or scopes that the last
     page offered: only those can be chosen (edge case 45). `launched_for` is the user an EHR launch was made for, and
     `patient_of_launch` says that it brought the patient. `several_patients`: a picker had more than one to choose from.
-    `answers` and `remember` are what the user ticked on a consent page that has to be shown once more.
+    `answers` and `remember` are what the user ticked on a consent page that has to be shown once more. `as_read` are
+    the bytes that it was read as, which are no part of it; empty where it is new.
     """
 
     transaction_id: str
@@ -56,6 +57,7 @@ class Transaction:
     provider_verifier: str = ""
     answers: tuple[RowAnswer, ...] = ()
     remember: bool = False
+    as_read: bytes = field(default=b"", compare=False, repr=False)
 
     def with_context(self, **changes: str | None) -> "Transaction":
         """The transaction with another patient or encounter in its context."""
@@ -93,13 +95,24 @@ class Transactions:
         self._store = store
         self._lifetime = lifetime
 
-    async def put(self, transaction: Transaction) -> None:
-        """Remember the request as it stands."""
-        await self._store.put(_transaction_key(transaction.transaction_id), encode(transaction), self._lifetime)
+    async def put(self, transaction: Transaction) -> Transaction | None:
+        """Remember the request as it stands, in the place of what was read; the request as it is kept now.
+
+        None where it was answered, or taken a step on, since it was read: a page that was slow undoes neither.
+        """
+        key = _transaction_key(transaction.transaction_id)
+        data = encode(replace(transaction, as_read=b""))
+        if not transaction.as_read:
+            await self._store.put(key, data, self._lifetime)
+        elif not await self._store.replace(key, transaction.as_read, data, self._lifetime):
+            return None
+        return replace(transaction, as_read=data)
 
     async def get(self, transaction_id: str) -> Transaction | None:
         """The request as it stands."""
-        return decode(await self._store.get(_transaction_key(transaction_id)), Transaction)
+        data = await self._store.get(_transaction_key(transaction_id))
+        transaction = decode(data, Transaction)
+        return None if data is None or transaction is None else replace(transaction, as_read=data)
 
     async def take(self, transaction_id: str) -> Transaction | None:
         """The request, to be answered: to one taker only, so that one consent makes one code."""

@@ -1,9 +1,12 @@
 """Two tabs in one request for access: an answer counts only for what its page showed, and else for nothing."""
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
 
+from gateway.oauth.authorization import User
+from gateway.web.smart.directory import Directory, Found
 from tests.smart.admin import administer, register
 from tests.smart.app import App
 from tests.smart.house import House
@@ -223,3 +226,32 @@ async def test_a_launch_with_a_patient_keeps_it_for_the_next_user(house: House) 
     answer = await browser.person.agree(page)
     assert shown(answer, ANOTHER_USER)
     assert (await browser.granted(answer))["patient"] == "pat-a"
+
+
+# A page that is slow.
+
+
+@pytest.mark.requirement("S-6", "edge-45")
+async def test_a_request_that_was_answered_is_not_brought_back_by_a_page_that_was_slow(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patients are looked for in one tab while the person says no in the other."""
+    browser = await tabs(house)
+    page = await browser.sign_in()
+    real, asked, go = Directory.patients, asyncio.Event(), asyncio.Event()
+
+    async def slow(directory: Directory, user: User, name: str) -> tuple[list[Found], bool]:
+        asked.set()
+        await go.wait()
+        return await real(directory, user, name)
+
+    with monkeypatch.context() as during:
+        during.setattr(Directory, "patients", slow)
+        search = asyncio.ensure_future(browser.person.go(page.url))
+        await asked.wait()
+        answer = await browser.person.send(page, "/patient", decision="cancel")
+        go.set()
+        found = await search
+    assert answer.parameters["error"] == "access_denied"
+    assert "request_over" in found.html
+    assert "request_over" in (await browser.person.go(page.url)).html

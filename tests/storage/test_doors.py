@@ -113,6 +113,22 @@ class TestTransactions:
         await transactions.put(transaction)
         assert await transactions.get("request-1") == transaction
 
+    async def test_what_was_answered_or_gone_on_with_meanwhile_is_not_put_back(self, store: Store) -> None:
+        transactions = Transactions(store, 60)
+        await transactions.put(BEGUN)
+        slow, fast = await transactions.get("request-1"), await transactions.get("request-1")
+        assert slow is not None and fast is not None
+        kept = await transactions.put(fast.with_context(patient="pat-a"))
+        assert kept is not None
+        assert await transactions.put(slow) is None
+        assert await transactions.get("request-1") == kept
+        assert await transactions.put(replace(kept, remember=True)) is not None, "who wrote last may write again"
+        read = await transactions.get("request-1")
+        assert read is not None and read.remember
+        await transactions.take("request-1")
+        assert await transactions.put(read) is None
+        assert await transactions.get("request-1") is None
+
     async def test_a_request_that_was_kept_by_an_older_gateway_goes_on(self) -> None:
         """Two versions of the gateway stand before one store while the one takes over from the other."""
         kept = msgspec.json.decode(encode(BEGUN))

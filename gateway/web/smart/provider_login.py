@@ -20,6 +20,8 @@ from gateway.web.smart.requests import see_other
 from gateway.web.smart.standing import wants_login
 from gateway.web.smart.walk import Walk
 
+_OVER = "This login is over, or was begun in another browser. Please start again."
+
 
 class ProviderLogin:
     """The endpoints of a login elsewhere, which raise `PageError`; `visit` are those for pages of our own."""
@@ -43,7 +45,7 @@ class ProviderLogin:
             )
         except SignInError as error:
             return self._pages.failed(error, self._walk.address(transaction), request)
-        await self._parts.remembered.transactions.put(
+        left = await self._parts.remembered.transactions.put(
             replace(
                 transaction,
                 provider_index=index,
@@ -52,7 +54,7 @@ class ProviderLogin:
                 provider_verifier=departure.verifier,
             )
         )
-        return see_other(departure.location)
+        return see_other(self._walk.address(transaction) if left is None else departure.location)
 
     async def arrive(self, request: Request) -> Response:
         """GET: back from the provider; the state must be one that this browser left with."""
@@ -66,8 +68,11 @@ class ProviderLogin:
 
     async def _arrived(self, transaction: Transaction, parameters: Parameters, request: Request) -> Response:
         # A state serves once, whatever comes of it (RFC 9700 4.7).
-        spent = replace(transaction, provider_state="", provider_nonce="", provider_verifier="")
-        await self._parts.remembered.transactions.put(spent)
+        spent = await self._parts.remembered.transactions.put(
+            replace(transaction, provider_state="", provider_nonce="", provider_verifier="")
+        )
+        if spent is None:
+            raise PageError("login_foreign", _OVER)
         since = _wishes(transaction.request).since(transaction.started_at)
         expected = Expected(transaction.provider_nonce, transaction.provider_verifier, since)
         try:
@@ -83,7 +88,7 @@ class ProviderLogin:
         transaction = await self._parts.remembered.transactions.get(state.partition(".")[0])
         bound = transaction is not None and is_bound(self._cookies.binding(request), transaction.browser)
         if transaction is None or not bound or not state or state != transaction.provider_state:
-            raise PageError("login_foreign", "This login is over, or was begun in another browser. Please start again.")
+            raise PageError("login_foreign", _OVER)
         return transaction
 
     async def _declined(self, transaction: Transaction) -> Response:

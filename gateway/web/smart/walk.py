@@ -179,7 +179,9 @@ class Walk:
             raise asked.denied(code, "The user would have to be asked, which prompt=none forbids.")
 
     async def _show(self, transaction: Transaction, view: View) -> Response:
-        await self._parts.remembered.transactions.put(transaction)
+        if await self._parts.remembered.transactions.put(transaction) is None:
+            # Another tab was faster: what is shown is how the request stands now.
+            return see_other(self.address(transaction))
         logo = getattr(view, "app_logo", "")
         return page(
             view,
