@@ -38,7 +38,7 @@ from gateway.web.smart.clients import Clients
 from gateway.web.smart.directory import Directory
 from gateway.web.smart.documents import smart_configuration
 from gateway.web.smart.parts import KeyRing, LauncherAccount, Remembered, SmartParts, Spans
-from gateway.web.smart.providers import ProviderSettings, SignInProvider
+from gateway.web.smart.providers import ProviderSettings, SignInProvider, callback_path
 from gateway.web.smart.server import SmartServer
 from gateway.web.smart.users import Users
 
@@ -178,7 +178,10 @@ def smart_parts(
         clients=clients,
         users=Users(local, kept.registrations, passwords, smart.sign_in_hint),
         directory=Directory(inquirer),
-        providers=tuple(_provider(one, issuer, settings, control) for one in smart.identity_providers),
+        providers=tuple(
+            _provider(one, f"{issuer}{callback_path(index)}", settings, control)
+            for index, one in enumerate(smart.identity_providers)
+        ),
         launchers={
             one.client_id: LauncherAccount(
                 one.client_id, digest_of(one.client_secret.get_secret_value()), one.vouches_for_users
@@ -198,7 +201,7 @@ def smart_parts(
 
 
 def _provider(
-    one: settings_of.IdentityProvider, issuer: str, settings: Settings, control: ControlClient
+    one: settings_of.IdentityProvider, callback: str, settings: Settings, control: ControlClient
 ) -> SignInProvider:
     told = ProviderSettings(
         name=one.name,
@@ -209,7 +212,7 @@ def _provider(
         name_claim=one.name_claim,
         fhir_user_claim=one.fhir_user_claim,
     )
-    return SignInProvider(told, control, f"{issuer}/signed-in", (settings.public_base_url, settings.upstream.base_url))
+    return SignInProvider(told, control, callback, (settings.public_base_url, settings.upstream.base_url))
 
 
 def _ring(smart: settings_of.SmartServer) -> KeyRing:

@@ -91,7 +91,7 @@ async def test_the_truth_signs_in(house: House, unknown: tuple[Hostile, int]) ->
     assert await is_signed_in(house, person)
     assert hostile.asked == ["discovery", "token", "jwks"], "an id_token that says it all needs no userinfo"
     assert hostile.forms[0]["grant_type"] == "authorization_code"
-    assert hostile.forms[0]["redirect_uri"] == f"{house.issuer}/signed-in"
+    assert hostile.forms[0]["redirect_uri"] == f"{house.issuer}/signed-in/{index + 1}"
     assert "client_secret" not in hostile.forms[0]
 
 

@@ -76,7 +76,7 @@ class ProviderLogin:
         since = _wishes(transaction.request).since(transaction.started_at)
         expected = Expected(transaction.provider_nonce, transaction.provider_verifier, since)
         try:
-            signed_in = await self._pages.arrival(transaction.provider_index, parameters, expected)
+            signed_in = await self._pages.arrival(transaction.provider_index, request, parameters, expected)
         except SignInError as error:
             return self._pages.failed(error, self._walk.address(transaction), request)
         if signed_in is None:

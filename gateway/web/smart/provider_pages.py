@@ -40,9 +40,14 @@ class ProviderPages:
             raise PageError("provider_unknown", "There is no such place to sign in.")
         return self._parts.providers[index]
 
-    async def arrival(self, index: int, parameters: Parameters, expected: Expected) -> SignedIn | None:
+    async def arrival(
+        self, index: int, request: Request, parameters: Parameters, expected: Expected
+    ) -> SignedIn | None:
         """Who signed in; None where a person decided not to. Raises `PageError` and `SignInError`."""
         provider, now = self.provider(index), self._parts.clock()
+        if request.path_params.get("place", 1) != index + 1:
+            story = "the answer came to the address of another provider (RFC 9700 4.4)"
+            raise SignInError(SignInReason.NOT_BELIEVED, story)
         await provider.check_sender(parameters.get("iss"), now)
         if "error" in parameters.values or "error" in parameters.repeated:
             told = parameters.get("error")

@@ -54,7 +54,7 @@ class ProviderVisit:
             raise PageError("login_foreign", "This login was begun in another browser. Please start again.")
         expected = Expected(visit.nonce, visit.verifier)
         try:
-            signed_in = await self._pages.arrival(visit.provider_index, parameters, expected)
+            signed_in = await self._pages.arrival(visit.provider_index, request, parameters, expected)
         except SignInError as error:
             return self._pages.failed(error, self._sign_in(visit.target), request)
         if signed_in is None:

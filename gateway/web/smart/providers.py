@@ -25,7 +25,16 @@ from gateway.web.smart.provider_claims import (
 from gateway.web.smart.provider_errors import SignInError, SignInReason
 from gateway.web.smart.provider_metadata import KeptMetadata, ProviderMetadata
 
-__all__ = ["DocumentClient", "Expected", "ProviderSettings", "SignInProvider", "Wishes"]
+__all__ = ["DocumentClient", "Expected", "ProviderSettings", "SignInProvider", "Wishes", "callback_path"]
+
+
+def callback_path(index: int) -> str:
+    """Where people come back to from the provider at that place of the configuration, below the issuer.
+
+    Each has an address of its own, so that a code of one is never taken for a code of another, whatever the other made
+    the browser do (mix-up, RFC 9700 4.4.2.2). The first has the plain one.
+    """
+    return "/signed-in" if index == 0 else f"/signed-in/{index + 1}"
 
 
 class DocumentClient(Protocol):

@@ -63,6 +63,7 @@ class SmartServer:
             people(f"{step}/login", answers.login, "POST"),
             people(f"{step}/provider/{{index:int}}", provider.leave, "GET"),
             people("/signed-in", provider.arrive, "GET"),
+            people("/signed-in/{place:int}", provider.arrive, "GET"),
             people(f"{step}/patient", authorize.search, "GET"),
             people(f"{step}/patient", answers.patient, "POST"),
             people(f"{step}/encounter", answers.encounter, "POST"),
