@@ -149,10 +149,11 @@ class Sessions:
         return await self._store.get(_alive_key(session_id)) is not None
 
     async def end(self, cookie: str) -> None:
-        """Sign out."""
-        session = decode(await self._store.take(_session_key(cookie)), Session)
+        """Sign out. The session itself goes last: where the store went away before, the same is done once more."""
+        session = decode(await self._store.get(_session_key(cookie)), Session)
         if session is not None:
             await self._store.delete(_alive_key(session.session_id))
+        await self._store.delete(_session_key(cookie))
 
 
 def _transaction_key(transaction_id: str) -> str:

@@ -191,8 +191,9 @@ class Places:
         authorization = await remembered.authorizations.get(fields.get("grant") or "")
         if authorization is None or authorization.user is None or authorization.user.subject != session.user.subject:
             return "That access had ended already."
-        await remembered.end(authorization.authorization_id)
+        # The access itself ends last: where the store goes away before, the person still finds it, and ends it again.
         await remembered.consents.forget(session.user.subject, authorization.client_id, authorization.context.patient)
+        await remembered.end(authorization.authorization_id)
         self._parts.tell(
             EventKind.REVOKED,
             client_id=authorization.client_id,
