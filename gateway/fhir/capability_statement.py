@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.fhir.resource import nested_resources
 from gateway.fhir.search_parameters import COMMON_PARAMETERS, parameters_of
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -30,15 +31,22 @@ def public_statement(document: Any, *, public_base: str, oauth_uris: Mapping[str
     if not isinstance(document, dict) or document.get("resourceType") != "CapabilityStatement":
         raise NotACapabilityStatementError
     rest = document.get("rest")
+    if _holds_resource(rest):
+        raise NotACapabilityStatementError
     servers = [one for one in rest if isinstance(one, dict)] if isinstance(rest, list) else []
     implementation = {"description": "SMART gateway", "url": public_base}
     security = _security(oauth_uris)
     return {
-        **{name: value for name, value in document.items() if name not in _NOT_OURS},
+        **{name: value for name, value in document.items() if name not in _NOT_OURS and not _holds_resource(value)},
         "format": ["application/fhir+json", "json"],
         "implementation": implementation,
         "rest": [_rest(one, security) for one in servers] or [{"mode": "server", "security": security}],
     }
+
+
+def _holds_resource(value: Any) -> bool:
+    """Whether a resource hides in it: what anybody may read holds nobody's record."""
+    return any(nested_resources([value]))
 
 
 def _rest(rest: dict[str, Any], security: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +76,8 @@ def _resource(resource: dict[str, Any]) -> dict[str, Any]:
 
 def _interactions(value: Any, allowed: frozenset[str]) -> list[dict[str, Any]]:
     listed = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    return [{"code": one["code"]} for one in listed if one.get("code") in allowed]
+    codes = [code for one in listed if isinstance(code := one.get("code"), str)]
+    return [{"code": code} for code in codes if code in allowed]
 
 
 def _security(oauth_uris: Mapping[str, str]) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def undeclared_parameters(document: Any) -> dict[str, frozenset[str]]:
         resource_type, declared = resource.get("type"), resource.get("searchParam")
         if not isinstance(resource_type, str) or not isinstance(declared, list) or not declared:
             continue
-        names = {one.get("name") for one in declared if isinstance(one, dict)}
+        names = {name for one in declared if isinstance(one, dict) and isinstance(name := one.get("name"), str)}
         missing = frozenset(parameters_of(resource_type)) - COMMON_PARAMETERS - names
         if missing:
             found[resource_type] = missing

@@ -53,7 +53,7 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
             compact = msgspec.json.format(bytes(body), indent=-1)
             if len(_ENCODER.encode(_MEMBERS.decode(compact))) != len(compact):
                 json.loads(compact, object_pairs_hook=_without_duplicates)
-        if names_types(body) > 1:
+        if may_nest(body, 1):
             check_nesting(members)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedResourceError("not one JSON object with each member once") from error
@@ -66,13 +66,18 @@ def open_resource(body: bytes | msgspec.Raw) -> Members:
 
 
 _TYPE_NAME = b'"resourceType"'
-# They have resources in members of their own (R4 bundle.html, parameters.html); the policy judges each of those.
+# An escaped letter, by which a name may be spelled so that it is not found as text.
+_ESCAPED = b"\\u00"
+# They have resources in members of their own (R4 bundle.html, parameters.html), of which the policy judges each.
 _CARRIERS = frozenset({b'"Bundle"', b'"Parameters"'})
+# One type has an element of the name (R4 examplescenario.html), which says of what type an example is.
+_EXAMPLES, _EXAMPLE_WORDS = b'"ExampleScenario"', frozenset({"resourceId", "resourceType", "name", "description"})
 
 
-def names_types(body: bytes | msgspec.Raw) -> int:
-    """How many resources the text says to hold, itself and `contained` ones included."""
-    return bytes(body).count(_TYPE_NAME)
+def may_nest(body: bytes | msgspec.Raw, resources: int) -> bool:
+    """Whether the text may hold more resources than these; a look at the bytes alone, wrong on the safe side."""
+    text = bytes(body)
+    return text.count(_TYPE_NAME) > resources or (b"\\" in text and _ESCAPED in text)
 
 
 def check_nesting(members: Members) -> None:
@@ -81,11 +86,21 @@ def check_nesting(members: Members) -> None:
     `contained` may hold resources (R4 references.html 2.3.0.4) and is the policy's to judge. A server that puts a
     resource beside the reference to it, say, would show what nobody has judged.
     """
-    if bytes(members.get("resourceType", b"")) in _CARRIERS:
+    resource_type = bytes(members.get("resourceType", b""))
+    if resource_type in _CARRIERS:
         return
     for name, raw in members.items():
-        if name != "contained" and _TYPE_NAME in bytes(raw) and any(nested_resources([decode_member(raw)])):
+        if name == "contained" or not may_nest(raw, 0):
+            continue
+        nested = list(nested_resources([decode_member(raw)]))
+        examples = resource_type == _EXAMPLES and name == "instance" and all(_is_example(one) for one in nested)
+        if nested and not examples:
             raise MalformedResourceError("a resource where FHIR has none")
+
+
+def _is_example(value: Mapping[str, Any]) -> bool:
+    """Whether it says no more than R4's `ExampleScenario.instance` says in words."""
+    return all(name in _EXAMPLE_WORDS and isinstance(one, str) for name, one in value.items())
 
 
 _TYPE_BY_TEXT = {f'"{name}"'.encode(): name for name in RESOURCE_TYPES}

@@ -4,7 +4,7 @@ What cannot be judged is dropped. Nothing here trusts the server: not its `searc
 answered what was asked.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,12 +96,42 @@ def _judge_closely(members: Members, permission: Permission, grant: Grant) -> Ju
 
 
 def _carries_only_visible(members: Members, grant: Grant) -> bool:
-    for raw in members.values():
-        for nested in nested_resources([decode_member(raw)]):
-            nested_type = nested["resourceType"]
-            if not isinstance(nested_type, str) or not grant.visible(nested_type).permits(nested):
-                return False
+    carrier = {name: decode_member(raw) for name, raw in members.items()}
+    if _carries_untyped(carrier):
+        return False
+    for nested in nested_resources(carrier):
+        nested_type = nested["resourceType"]
+        if not isinstance(nested_type, str) or not grant.visible(nested_type).permits(nested):
+            return False
+        if _carries_untyped(nested):
+            return False
     return True
+
+
+def _carries_untyped(carrier: Mapping[str, Any]) -> bool:
+    """Whether something stands where a Bundle or Parameters has a resource, and does not say what it is."""
+    match carrier.get("resourceType"):
+        case "Bundle":
+            entries = _objects(carrier.get("entry"))
+            carried = [one["resource"] for one in entries if "resource" in one]
+            responses = [one["response"] for one in entries if isinstance(one.get("response"), dict)]
+            carried += [one["outcome"] for one in responses if "outcome" in one]
+        case "Parameters":
+            carried = list(_parameter_resources(carrier.get("parameter")))
+        case _:
+            carried = []
+    return any(not isinstance(one, dict) or "resourceType" not in one for one in carried)
+
+
+def _parameter_resources(parameters: Any) -> Iterator[Any]:
+    for one in _objects(parameters):
+        if "resource" in one:
+            yield one["resource"]
+        yield from _parameter_resources(one.get("part"))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _targets(members: Members, permission: Permission, rules: Rules) -> Judgement:

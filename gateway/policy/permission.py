@@ -4,19 +4,20 @@ Narrowing and verification both start from it, so that they cannot disagree (enf
 its letters, its reach and its constraints belong together (SC-15, leak_17, leak_18).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from gateway.fhir.compartments import Membership, compile_membership, narrowing_parameter
 from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
-from gateway.fhir.reference import Reference
+from gateway.fhir.reference import Reference, parse_reference
 from gateway.fhir.resource import nested_resources
 from gateway.policy.reach import Compartments, Everything
 from gateway.policy.rules import MembershipMode, Rules
 from gateway.scopes.model import ResourceScope
 from gateway.scopes.resource_types import RESOURCE_TYPES
 
+_ABOUT = ("subject", "subjectReference", "patient")
 _ALWAYS_NEEDED = frozenset({"resourceType", "id"})
 
 
@@ -220,7 +221,7 @@ def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) 
 
     A contained resource is a part of its container, so it needs no scope of its own; but one that says it belongs to
     another patient, or that is a patient we cannot recognise, takes the whole container with it; so does one that does
-    not say what it is.
+    not say what it is. A compartment of another type (a practitioner's) keeps no patients apart.
     """
     if contained is None:
         return True
@@ -230,8 +231,24 @@ def holds_no_stranger(contained: Any, compartments: Compartments, rules: Rules) 
         nested_type = nested["resourceType"]
         if not isinstance(nested_type, str) or nested_type not in RESOURCE_TYPES:
             return False
-        membership = membership_of(compartments.compartment_type, nested_type, rules)
-        owners = membership.references(nested) if membership is not None else set()
-        if owners and compartments.ids.isdisjoint(owners):
+        if compartments.compartment_type == "Patient" and _is_strange(nested, nested_type, compartments, rules):
             return False
     return True
+
+
+def _is_strange(nested: Mapping[str, Any], nested_type: str, compartments: Compartments, rules: Rules) -> bool:
+    membership = membership_of(compartments.compartment_type, nested_type, rules)
+    if membership is not None:
+        owners = membership.references(nested)
+    else:
+        # Some types that R4 puts into no compartment say all the same whom they are about.
+        owners = {one for name in _ABOUT for one in _patients(nested.get(name), rules)}
+    return bool(owners) and compartments.ids.isdisjoint(owners)
+
+
+def _patients(value: Any, rules: Rules) -> Iterator[str]:
+    for one in value if isinstance(value, list) else [value]:
+        text = one.get("reference") if isinstance(one, dict) else None
+        reference = parse_reference(text, rules.bases) if isinstance(text, str) else None
+        if reference is not None and reference.resource_type == "Patient":
+            yield reference.id

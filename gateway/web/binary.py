@@ -24,6 +24,8 @@ _MOST_DOCUMENTS = 200
 _LENGTH = re.compile(rb"\d{1,15}")
 # A type of the tree that browsers and viewers know, and no parameter but a charset: a header is no place for more.
 _MEDIA_TYPE = re.compile(rb"[a-z]{1,20}/[a-z0-9.+\-]{1,100}(;\s*charset=\"?[A-Za-z0-9\-]{1,20}\"?)?")
+# Servers write FHIR JSON in many ways; whatever could be one of them is read as such.
+_OTHER_TYPE = re.compile(rb"(?!application/fhir)(?:(?!json)[^\s;,])+/(?:(?!json)[^\s;,])+\s*(;[^,]*)?")
 # Who accepts nothing else need not be asked for another form first (R4 Binary: a FHIR type means the resource).
 _FHIR_JSON_ALONE = re.compile(rb"application/(fhir\+)?json\s*(;[^,]*)?", re.IGNORECASE)
 # What a Binary holds is somebody else's document: it must not run as a page of ours.
@@ -115,9 +117,9 @@ async def _raw_after_all(binary: "_Binary", members: Members, send: Send, rewrit
 
 
 def _is_raw(response: Response, head: Head) -> bool:
-    """Whether what comes is what the Binary holds, and no resource: for those FHIR has types of its own."""
+    """Whether what comes is what the Binary holds, and no resource: its type is plainly neither JSON nor FHIR's own."""
     types = [value.lower() for name, value in response.headers if name == b"content-type"]
-    return head.readable and not head.json and not any(one.startswith(b"application/fhir") for one in types)
+    return head.readable and len(types) == 1 and _OTHER_TYPE.fullmatch(types[0]) is not None
 
 
 async def _holds(question: Awaitable[bool], response: Response) -> bool:

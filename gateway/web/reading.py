@@ -18,6 +18,16 @@ from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
 from gateway.web.trace import Trace
 
+# What hangs on the one resource that was looked at: it is not there for us, and takes nothing else along.
+_NOT_TO_BE_JUDGED = frozenset(
+    {
+        Reason.NOT_FOUND,
+        Reason.UPSTREAM_MALFORMED,
+        Reason.UPSTREAM_REFUSED,
+        Reason.UPSTREAM_REJECTED,
+        Reason.UPSTREAM_TOO_LARGE,
+    }
+)
 # A Provenance, or a page of them, asks for at most this many targets.
 MAX_TARGETS = 20
 
@@ -87,6 +97,6 @@ class Reader:
         except MalformedResourceError:
             return {}, False
         except Refused as refused:
-            if refused.deny.reason in {Reason.NOT_FOUND, Reason.UPSTREAM_REJECTED}:
+            if refused.deny.reason in _NOT_TO_BE_JUDGED:
                 return {}, False
             raise

@@ -46,21 +46,53 @@ def test_a_resource_with_another_in_an_odd_place_has_no_meaning(members: dict[st
 @pytest.mark.parametrize("members", NESTED.values(), ids=NESTED)
 def test_on_a_page_it_is_left_out_alone(members: dict[str, Any]) -> None:
     read = read_bundle(page(OWN, {**OWN, **members}, OWN))
-    assert [entry.resource is not None for entry in read.entry] == [True, False, True]
+    assert [bool(entry.resource) for entry in read.entry] == [True, False, True]
 
 
 def test_an_entry_that_names_no_type_does_not_make_up_for_one_that_names_two() -> None:
     read = read_bundle(page({**OWN, "patient": PATIENT}, {"id": "untyped"}))
-    assert read.entry[0].resource is None
+    assert read.entry[0].resource == {}
+
+
+def _escaped(value: Any, resource_type: str) -> bytes:
+    """JSON in which the name before that type is spelled with an escape."""
+    plain = json.dumps(value)
+    return plain.replace(f'"resourceType": "{resource_type}"', f'"resource\\u0054ype": "{resource_type}"').encode()
+
+
+@pytest.mark.parametrize("members", NESTED.values(), ids=NESTED)
+def test_an_escape_in_the_name_hides_no_resource(members: dict[str, Any]) -> None:
+    with pytest.raises(MalformedResourceError):
+        read_resource(_escaped({**OWN, **members}, "Patient"))
+    text = json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": {**OWN, **members}}]})
+    assert read_bundle(_escaped(json.loads(text), "Patient")).entry[0].resource == {}
+
+
+@pytest.mark.parametrize("decoy", ["Bundle", "Basic"])
+def test_an_escape_elsewhere_does_not_make_up_for_a_resource_too_many(decoy: str) -> None:
+    others = [{"resource": {**OWN, "patient": PATIENT}}, {"resource": {"resourceType": "Basic", "id": "b"}}]
+    read = read_bundle(_escaped({"resourceType": "Bundle", "type": "searchset", "entry": others}, decoy))
+    assert read.entry[0].resource == {}
+
+
+def test_the_one_element_of_r4_that_has_the_name_is_no_resource() -> None:
+    scenario = {
+        "resourceType": "ExampleScenario",
+        "id": "e",
+        "instance": [{"resourceId": "i", "resourceType": "Patient"}],
+    }
+    assert read_resource(json.dumps(scenario).encode())[0]
+    with pytest.raises(MalformedResourceError):
+        read_resource(json.dumps({**scenario, "instance": [{"resourceId": "i", **PATIENT}]}).encode())
 
 
 @pytest.mark.parametrize("members", HARMLESS.values(), ids=HARMLESS)
 def test_what_is_no_resource_in_an_odd_place_passes(members: dict[str, Any]) -> None:
     assert read_resource(json.dumps({**OWN, **members}).encode())[0]
-    assert read_bundle(page({**OWN, **members})).entry[0].resource is not None
+    assert read_bundle(page({**OWN, **members})).entry[0].resource
 
 
 @pytest.mark.parametrize("carrier", CARRIERS.values(), ids=CARRIERS)
 def test_what_carries_resources_by_its_nature_is_left_to_the_policy(carrier: dict[str, Any]) -> None:
     assert read_resource(json.dumps(carrier).encode())[0]
-    assert read_bundle(page(carrier)).entry[0].resource is not None
+    assert read_bundle(page(carrier)).entry[0].resource

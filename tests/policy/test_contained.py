@@ -9,6 +9,7 @@ from gateway.fhir.interaction import Read
 from gateway.policy.decide import decide
 from gateway.policy.decision import Allow, KeepResource
 from gateway.policy.judge import judge_resource
+from gateway.policy.rules import PractitionerReach
 from tests.policy.grants import grant
 
 A, B = {"reference": "Patient/A"}, {"reference": "Patient/B"}
@@ -17,6 +18,12 @@ CARRIED: dict[str, tuple[Any, bool]] = {
     "an observation about the patient": ([{"resourceType": "Observation", "id": "o", "subject": A}], True),
     "an observation about another patient": ([{"resourceType": "Observation", "id": "o", "subject": B}], False),
     "another patient": ([{"resourceType": "Patient", "id": "B"}], False),
+    "a contract of another patient, which R4 puts into no compartment": (
+        [{"resourceType": "Contract", "id": "c", "subject": [B]}],
+        False,
+    ),
+    "a response of a service for the patient": ([{"resourceType": "GuidanceResponse", "id": "g", "subject": A}], True),
+    "a library about another patient": ([{"resourceType": "Library", "id": "l", "subjectReference": B}], False),
     "an object that does not say what it is": ([{"id": "B", "name": [{"family": "Secret"}]}], False),
     "an object that says it in another spelling": ([{"resourcetype": "Patient", "id": "B"}], False),
     "a resource of a type that R4 does not know": ([{"resourceType": "Patients", "id": "B"}], False),
@@ -34,3 +41,14 @@ def test_leak_20_a_record_is_judged_by_what_it_contains(contained: Any, shown: b
     assert isinstance(decision.keep, KeepResource)
     resource = {"resourceType": "Observation", "id": "o", "subject": A, "contained": contained}
     assert judge_resource(orjson.dumps(resource), decision.keep)[1] is shown
+
+
+def test_a_practitioners_own_record_may_contain_a_colleague() -> None:
+    held = grant("user/*.rs", patient=None, user="Practitioner/p", practitioner_reach=PractitionerReach.COMPARTMENT)
+    decision = decide(Read("Observation", "o"), held)
+    assert isinstance(decision, Allow)
+    assert isinstance(decision.keep, KeepResource)
+    performers = [{"reference": "Practitioner/p"}, {"reference": "#c"}]
+    colleague = {"resourceType": "Practitioner", "id": "c"}
+    resource = {"resourceType": "Observation", "id": "o", "performer": performers, "contained": [colleague]}
+    assert judge_resource(orjson.dumps(resource), decision.keep)[1] is True

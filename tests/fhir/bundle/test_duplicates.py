@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,9 +28,8 @@ def test_a_member_that_stands_twice_refuses_the_resource(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
 def test_a_member_that_stands_twice_refuses_a_value_that_is_looked_at(text: bytes) -> None:
-    value = open_resource(b'{"subject":' + text + b"}")["subject"]
     with pytest.raises(MalformedResourceError):
-        decode_member(value)
+        decode_member(msgspec.Raw(text))
 
 
 @pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
@@ -44,8 +44,8 @@ def test_a_member_that_stands_twice_refuses_that_entry_and_no_other(text: bytes,
         good,
     )
     first, second = read_bundle(body).entry
-    assert first.resource is None
-    assert second.resource is not None
+    assert first.resource == {}
+    assert second.resource
     assert second.resource == open_resource(good)
 
 
