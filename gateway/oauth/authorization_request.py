@@ -7,13 +7,12 @@ from gateway.oauth import pkce
 from gateway.oauth.audience import is_our_base
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
+from gateway.oauth.granting import MAX_SCOPES
 from gateway.oauth.parameters import Parameters
 from gateway.scopes.model import LaunchScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
 from gateway.scopes.unparse import unparse
 
-# A person cannot agree to more, and putting scopes in order costs the square of their number.
-MAX_SCOPES = 300
 MAX_STATE = 4096
 MAX_NONCE = 1024
 _OURS = ("response_type", "scope", "state", "aud", "resource", "launch", "code_challenge", "code_challenge_method",

@@ -22,6 +22,8 @@ from gateway.scopes.model import (
 )
 from gateway.scopes.resource_types import RESOURCE_TYPES
 
+# A person cannot agree to more, and putting scopes in order costs the square of their number.
+MAX_SCOPES = 300
 OPENID = IdentityScope("openid")
 FHIR_USER = IdentityScope("fhirUser")
 # The alias of SMART 1.0, which fhirclient for Python still asks for (SC-12).

@@ -51,9 +51,10 @@ def intersect_scopes(granted: Iterable[Scope], allowed: Iterable[Scope]) -> tupl
     The cost is the product of the two counts: `allowed` is meant to be a configuration, not a request.
     """
     limits = tuple(allowed)
+    named = frozenset(limits)
     kept: list[Scope] = []
     for scope in granted:
-        if covers_any(limits, scope):
+        if scope in named or covers_any(limits, scope):
             kept.append(scope)
         elif isinstance(scope, ResourceScope):
             parts = (intersect(scope, limit) for limit in limits if isinstance(limit, ResourceScope))

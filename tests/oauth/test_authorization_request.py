@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.oauth.authorization_request import MAX_SCOPES, AuthorizationRequest, read_authorization_request
+from gateway.oauth.authorization_request import AuthorizationRequest, read_authorization_request
 from gateway.oauth.client import AuthenticationMethod, Client, GrantType
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
+from gateway.oauth.granting import MAX_SCOPES
 from gateway.oauth.parameters import MAX_PARAMETERS, MalformedParametersError, Parameters, collect, read_form, read_json
 from tests.scopes.strategies import steady
 

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from gateway.oauth.client import Client
-from gateway.oauth.granting import OFFLINE, agreed, can_be_remembered
+from gateway.oauth.granting import MAX_SCOPES, OFFLINE, agreed, can_be_remembered
 from gateway.scopes.algebra import intersect
 from gateway.scopes.model import (
     ANY_TYPE,
@@ -154,10 +155,7 @@ def _with_ticks(parts: tuple[Part, ...], ticked: frozenset[str]) -> tuple[Part, 
 
 def answers_given(offered: tuple[str, ...], fields: Iterable[tuple[str, str]]) -> tuple[RowAnswer, ...]:
     """What was ticked on the page of these scopes, row by row, as it is shown once more; it grants nothing."""
-    uses, parts = dict[str, str](), defaultdict[str, list[str]](list)
-    for name, value in fields:
-        uses[name] = value
-        parts[name].append(value)
+    uses, parts = _uses_and_parts(fields)
     return tuple(
         RowAnswer(scope, use, tuple(parts[f"part-{index}"]))
         for index, scope in enumerate(offered)
@@ -165,17 +163,27 @@ def answers_given(offered: tuple[str, ...], fields: Iterable[tuple[str, str]]) -
     )
 
 
+def _uses_and_parts(fields: Iterable[tuple[str, str]]) -> tuple[dict[str, str], defaultdict[str, list[str]]]:
+    """The last value of each field, and all its values."""
+    uses, parts = dict[str, str](), defaultdict[str, list[str]](list)
+    for name, value in fields:
+        uses[name] = value
+        parts[name].append(value)
+    return uses, parts
+
+
 def chosen_scopes(offered: tuple[Scope, ...], fields: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
-    """What the person ticked, never more than was offered (edge case 45)."""
-    pairs = tuple(fields)
-    uses = dict(pairs)
+    """What the person ticked, never more than was offered (edge case 45), nor more than a page has room for."""
+    uses, parts = _uses_and_parts(fields)
     chosen: list[Scope] = []
     for index, scope in enumerate(offered):
         if isinstance(scope, LaunchScope | IdentityScope) or uses.get(f"use-{index}") == "all":
             chosen.append(scope)
         elif uses.get(f"use-{index}") == "some" and isinstance(scope, ResourceScope):
-            chosen += _ticked(scope, [value for name, value in pairs if name == f"part-{index}"])
-    return agreed(offered, chosen)
+            # One place is left for the `launch/patient` that they may imply.
+            room = max(0, MAX_SCOPES - 1 - len(chosen))
+            chosen += islice(_ticked(scope, parts[f"part-{index}"]), room)
+    return agreed(offered, chosen[:MAX_SCOPES])
 
 
 def _ticked(scope: ResourceScope, values: list[str]) -> Iterator[Scope]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.oauth.authorization import Authorization
 from gateway.oauth.client import Client
 from gateway.oauth.errors import ErrorCode, OAuthError
-from gateway.oauth.granting import grantable, opens_anything
+from gateway.oauth.granting import MAX_SCOPES, grantable, opens_anything
 from gateway.scopes.algebra import covers_any
 from gateway.scopes.model import Scope
 from gateway.scopes.parse import ParsedScopes, ScopeError, parse_scopes
@@ -44,9 +44,13 @@ async def within_rights(authorization: Authorization, client: Client, parts: Sma
 def asked_scopes(text: str) -> ParsedScopes:
     """The scopes that a token request names. Raises `OAuthError`."""
     try:
-        return parse_scopes(text)
+        parsed = parse_scopes(text)
     except ScopeError as error:
         raise OAuthError(ErrorCode.INVALID_SCOPE, str(error)) from error
+    # As many as a request for access may name, and the `launch/patient` that is granted beside them (S-4).
+    if len(parsed.scopes) > MAX_SCOPES + 1:
+        raise OAuthError(ErrorCode.INVALID_SCOPE, f"The scope names more than {MAX_SCOPES} scopes.")
+    return parsed
 
 
 def narrowed(granted: str, asked: str | None) -> str:
