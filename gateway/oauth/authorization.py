@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from gateway.oauth.client import Client
 from gateway.oauth.launch_context import LaunchContext
 
 # Who vouches for a user that signs in here by a password.
@@ -56,6 +57,10 @@ class Authorization:
     nonce: str | None = None
     session_id: str | None = None
     patient_name: str = ""
+
+    def is_of(self, client: Client) -> bool:
+        """Whether it was granted to this client, and not to another app that had its name before."""
+        return self.client_id == client.client_id and self.granted_at >= client.registered_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ class Client:
     granted; None means whatever its user may grant. One of `jwks` and `jwks_uri` is set for `private_key_jwt`, and
     `secret_hash` (argon2) for `client_secret_basic`. `origins` are the browser origins it may call from (CO-2).
     `userinfo_in_token_response` tells who signed in beside the tokens, as Aidbox can. `access_lifetime` is in seconds;
-    None means the server's own. `self_registered`: nobody of the organisation has looked at it.
+    None means the server's own. `self_registered`: nobody of the organisation has looked at it. `registered_at` is in
+    seconds since the epoch, and 0 for a client of the configuration: what was granted under its name before was not
+    granted to it.
     """
 
     client_id: str
@@ -67,6 +69,7 @@ class Client:
     access_lifetime: int | None = None
     disabled: bool = False
     self_registered: bool = False
+    registered_at: float = 0.0
 
     @property
     def confidential(self) -> bool:

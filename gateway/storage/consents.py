@@ -1,7 +1,18 @@
 """What a user agreed to before, so that the same request needs no second question (edge case 26)."""
 
+from dataclasses import dataclass
+
 from gateway.storage.handles import digest
+from gateway.storage.records import decode, encode
 from gateway.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The scopes that were agreed to, as their text, and when, in seconds since the epoch."""
+
+    scope: str
+    agreed_at: float
 
 
 class Consents:
@@ -12,13 +23,13 @@ class Consents:
         self._store = store
         self._lifetime = lifetime
 
-    async def put(self, subject: str, client_id: str, patient: str | None, scope: str) -> None:
-        """Remember the scopes that were agreed to."""
-        await self._store.put(_key(subject, client_id, patient), scope.encode(), self._lifetime)
+    async def put(self, subject: str, client_id: str, patient: str | None, consent: Consent) -> None:
+        """Remember what was agreed to."""
+        await self._store.put(_key(subject, client_id, patient), encode(consent), self._lifetime)
 
-    async def get(self, subject: str, client_id: str, patient: str | None) -> str:
-        """The scopes that were agreed to; empty where none were."""
-        return (await self._store.get(_key(subject, client_id, patient)) or b"").decode()
+    async def get(self, subject: str, client_id: str, patient: str | None) -> Consent | None:
+        """What was agreed to."""
+        return decode(await self._store.get(_key(subject, client_id, patient)), Consent)
 
     async def forget(self, subject: str, client_id: str, patient: str | None) -> None:
         """Ask again next time."""

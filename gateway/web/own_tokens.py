@@ -33,7 +33,7 @@ class OwnTokens:
             raise TokenRefused(Reason.TOKEN_NOT_AN_ACCESS_TOKEN, "a handle of another kind")
         try:
             known = await self._tokens.get(token, now)
-            client = None if known is None else await self._clients.find(known[1].client_id)
+            client = None if known is None else await self._clients.holder(known[1])
         except StoreAwayError as error:
             raise TokenRefused(Reason.TOKEN_CHECK_UNAVAILABLE, "the store does not answer") from error
         if known is None or client is None:

@@ -126,11 +126,18 @@ class Administration:
         kept = {name: value for name, value in body.items() if name != "client_secret"}
         if entry.client_secret is not None:
             kept["client_secret_hash"] = await asyncio.to_thread(hash_password, entry.client_secret.get_secret_value())
-        stored = {**kept, "self_registered": True} if itself else kept
+        stored = {**kept, "registered_at": await self._registered_at(entry.client_id)}
+        if itself:
+            stored["self_registered"] = True
         await self._parts.remembered.registrations.put_client(entry.client_id, stored)
         self._parts.tell(EventKind.CLIENT_REGISTERED, client_id=entry.client_id)
         told = {name: value for name, value in kept.items() if name not in _SECRET_MEMBERS}
         return told if secret is None else {**told, "client_secret": secret}
+
+    async def _registered_at(self, client_id: str) -> float:
+        """Since when the app has this name: a new entry of an enabled one is of the same app, else it is another."""
+        before = await self._parts.clients.find(client_id)
+        return self._parts.clock() if before is None else before.registered_at
 
     async def _disable(self, request: Request) -> Response:
         client_id = request.path_params["client_id"]

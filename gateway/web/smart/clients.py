@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.oauth.authorization import Authorization
 from gateway.oauth.client import Client
 from gateway.settings.clients import ClientEntry
 from gateway.storage.registrations import Registrations
@@ -25,6 +26,11 @@ class Clients:
         """The client, if it is registered and enabled."""
         client = await self.look_up(client_id)
         return None if client is None or client.disabled else client
+
+    async def holder(self, authorization: Authorization) -> Client | None:
+        """The client that it was granted to, if it is registered and enabled."""
+        client = await self.find(authorization.client_id)
+        return client if client is not None and authorization.is_of(client) else None
 
     async def look_up(self, client_id: str) -> Client | None:
         """The client, disabled or not. One of the configuration cannot be replaced by a registered one."""
@@ -52,6 +58,7 @@ def _client(client_id: str, entry: Mapping[str, Any]) -> Client | None:
     members = dict(entry)
     disabled = members.pop("disabled", False) is True
     self_registered = members.pop("self_registered", False) is True
+    registered_at = float(members.pop("registered_at", 0.0))
     try:
         client = ClientEntry.model_validate(members).client()
     except ValidationError:
@@ -59,4 +66,4 @@ def _client(client_id: str, entry: Mapping[str, Any]) -> Client | None:
         return None
     if client.client_id != client_id:
         return None
-    return replace(client, disabled=disabled, self_registered=self_registered)
+    return replace(client, disabled=disabled, self_registered=self_registered, registered_at=registered_at)

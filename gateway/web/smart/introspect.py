@@ -50,7 +50,7 @@ class IntrospectionEndpoint:
             challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
             return json_answer({"error": "invalid_token"}, status=401, headers=challenge)
         meaning, authorization = known
-        client = await self._parts.clients.find(authorization.client_id)
+        client = await self._parts.clients.holder(authorization)
         request.state.client = client
         if client is None or not client.may_introspect or INTROSPECT not in parse_scopes(meaning.scope).scopes:
             challenge = {"www-authenticate": f'Bearer error="insufficient_scope", scope="{INTROSPECT.name}"'}
@@ -66,7 +66,7 @@ class IntrospectionEndpoint:
 
     async def _told(self, token: str) -> dict[str, object]:
         known = await self._parts.remembered.access_tokens.get(token, self._parts.clock())
-        if known is None or await self._parts.clients.find(known[1].client_id) is None:
+        if known is None or await self._parts.clients.holder(known[1]) is None:
             return dict(INACTIVE)
         return introspection_answer(*known, self._parts.issuer)
 
@@ -107,7 +107,7 @@ class RevocationEndpoint:
         """A public client need not name itself: holding the token is all that it could show."""
         remembered = self._parts.remembered
         authorization = None if authorization_id is None else await remembered.authorizations.get(authorization_id)
-        client = None if authorization is None else await self._parts.clients.find(authorization.client_id)
+        client = None if authorization is None else await self._parts.clients.holder(authorization)
         if client is not None and client.confidential:
             raise OAuthError(ErrorCode.INVALID_CLIENT, "This client must prove itself.")
         return client
@@ -119,7 +119,7 @@ class RevocationEndpoint:
         authorization = await remembered.authorizations.get(authorization_id)
         if authorization is None:
             return
-        if authorization.client_id != client.client_id:
+        if not authorization.is_of(client):
             # RFC 7009 2.1: refused, and the other client's token stands.
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was not issued to this client.")
         await remembered.end(authorization_id)

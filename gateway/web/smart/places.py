@@ -208,7 +208,7 @@ class Places:
         scopes = parse_scopes(authorization.scope).scopes
         return GrantRow(
             grant_id=authorization.authorization_id,
-            app_name=client.name if client is not None else authorization.client_id,
+            app_name=client.name if client is not None and authorization.is_of(client) else authorization.client_id,
             patient_name=authorization.patient_name,
             since=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(authorization.granted_at)),
             until="",

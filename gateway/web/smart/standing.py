@@ -128,7 +128,9 @@ class Standing:
             return False
         patient = ready.transaction.context.patient
         known = await self._parts.remembered.consents.get(ready.user.subject, client.client_id, patient)
-        scopes = parse_scopes(known).scopes
+        if known is None or known.agreed_at < client.registered_at:
+            return False
+        scopes = parse_scopes(known.scope).scopes
         return bool(scopes) and all(covers_any(scopes, one) for one in ready.offered)
 
 

@@ -76,7 +76,7 @@ class TokenEndpoint:
         authorization = None
         if authorization_id is not None:
             authorization = await self._parts.remembered.authorizations.get(authorization_id)
-        client = None if authorization is None else await self._parts.clients.find(authorization.client_id)
+        client = None if authorization is None else await self._parts.clients.holder(authorization)
         if client is None:
             raise invalid_grant("unknown refresh token")
         if client.confidential:
@@ -109,7 +109,7 @@ class TokenEndpoint:
         if taken is None:
             raise invalid_grant("unknown code")
         authorization = taken.authorization
-        if authorization.client_id != client.client_id:
+        if not authorization.is_of(client):
             raise invalid_grant("a code of another client")
         if asked.redirect_uri != taken.redirect_uri:
             raise invalid_grant("redirect_uri differs")
@@ -145,7 +145,7 @@ class TokenEndpoint:
         remembered = self._parts.remembered
         authorization_id = await remembered.refresh_tokens.authorization_of(asked.refresh_token)
         authorization = None if authorization_id is None else await remembered.authorizations.get(authorization_id)
-        if authorization is None or authorization.client_id != client.client_id:
+        if authorization is None or not authorization.is_of(client):
             raise invalid_grant("unknown refresh token, or another client's")
         session_id = authorization.session_id
         if session_id is not None and not await remembered.sessions.lives(session_id):

@@ -16,6 +16,7 @@ from gateway.oauth.errors import ErrorCode, PageError, RedirectError
 from gateway.oauth.granting import OFFLINE, can_be_remembered, needs_encounter, needs_patient, opens_anything
 from gateway.scopes.model import Scope
 from gateway.scopes.unparse import unparse, unparse_scope
+from gateway.storage.consents import Consent
 from gateway.storage.sessions import Transaction
 from gateway.web.answer import Refused
 from gateway.web.html.policy import form_target
@@ -138,7 +139,8 @@ class Walk:
         if answer.remember and can_be_remembered(ready.client, asked.redirect_uri):
             user, patient = ready.user.subject, ready.transaction.context.patient
             scope = unparse(one for one in chosen if one != OFFLINE)
-            await self._parts.remembered.consents.put(user, ready.client.client_id, patient, scope)
+            agreed = Consent(scope, self._parts.clock())
+            await self._parts.remembered.consents.put(user, ready.client.client_id, patient, agreed)
         return response
 
     async def _ready(self, transaction: Transaction, request: Request, again: Again) -> Ready | Response:
