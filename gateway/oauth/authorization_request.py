@@ -7,7 +7,7 @@ from gateway.oauth import pkce
 from gateway.oauth.audience import is_our_base
 from gateway.oauth.client import Client, GrantType
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
-from gateway.oauth.granting import MAX_SCOPES
+from gateway.oauth.granting import MAX_SCOPES, weight
 from gateway.oauth.parameters import Parameters
 from gateway.scopes.model import LaunchScope, Scope
 from gateway.scopes.parse import ScopeError, parse_scopes
@@ -163,8 +163,8 @@ class _Reading:
             self._refuse(ErrorCode.INVALID_SCOPE, str(error))
         if parsed.refused and self._client.strict_scopes:
             self._refuse(ErrorCode.INVALID_SCOPE, str(parsed.refused[0]))
-        if len(parsed.scopes) > MAX_SCOPES:
-            self._refuse(ErrorCode.INVALID_SCOPE, f"More than {MAX_SCOPES} scopes.")
+        if weight(parsed.scopes) > MAX_SCOPES:
+            self._refuse(ErrorCode.INVALID_SCOPE, f"More than {MAX_SCOPES} scopes, or constraints of scopes.")
         if not parsed.scopes:
             self._refuse(ErrorCode.INVALID_SCOPE, "None of the scopes is known here.")
         return parsed.scopes

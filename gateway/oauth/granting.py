@@ -22,8 +22,10 @@ from gateway.scopes.model import (
 )
 from gateway.scopes.resource_types import RESOURCE_TYPES
 
-# A person cannot agree to more, and putting scopes in order costs the square of their number.
+# A person cannot agree to more, and putting scopes in order costs the square of their number. A scope with constraints
+# counts as many as it has; with more than this of its own it is no sentence that anybody reads.
 MAX_SCOPES = 300
+MAX_CONSTRAINTS = 20
 OPENID = IdentityScope("openid")
 FHIR_USER = IdentityScope("fhirUser")
 # The alias of SMART 1.0, which fhirclient for Python still asks for (SC-12).
@@ -33,13 +35,18 @@ ONLINE = RefreshScope("online_access")
 LAUNCH = LaunchScope()
 
 
+def weight(scopes: Iterable[Scope]) -> int:
+    """How many scopes they count as, against `MAX_SCOPES`."""
+    return sum(max(1, len(one.constraints)) if isinstance(one, ResourceScope) else 1 for one in scopes)
+
+
 def can_be_enforced(scope: ResourceScope) -> bool:
     """Whether every constraint of the scope can be judged here; else it is not granted at all (SC-23, edge 94).
 
     On a wildcard a constraint counts where at least one type can be judged by it: the others get no access (edge 96).
     """
     types = RESOURCE_TYPES if scope.resource_type == ANY_TYPE else (scope.resource_type,)
-    return any(_judges(scope, resource_type) for resource_type in types)
+    return len(scope.constraints) <= MAX_CONSTRAINTS and any(_judges(scope, resource_type) for resource_type in types)
 
 
 def _judges(scope: ResourceScope, resource_type: str) -> bool:

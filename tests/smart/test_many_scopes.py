@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.oauth.granting import MAX_SCOPES
+from gateway.oauth.granting import MAX_CONSTRAINTS, MAX_SCOPES
 from tests.smart.house import House
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
@@ -73,3 +73,35 @@ async def test_a_consent_form_stalls_nobody_and_grants_no_more_than_a_request_ma
     assert len(answer["scope"].split()) <= MAX_SCOPES
     again = await app.refresh(answer["refresh_token"], scope=answer["scope"])
     assert set(again.json()["scope"].split()) == set(answer["scope"].split())
+
+
+def constrained(count: int, constraints: int) -> str:
+    """Scopes that differ in the last of so many constraints."""
+    common = "&".join(f"code={number:x}" for number in range(constraints - 1))
+    return " ".join(f"patient/Observation.rs?{common}&code=z{number:x}" for number in range(count))
+
+
+@pytest.mark.parametrize(("count", "constraints"), [(20, 151), (14, 20), (2, 145)])
+async def test_constraints_count_as_scopes_do(house: House, count: int, constraints: int) -> None:
+    person, app = house.person(), house.app()
+    await house.code(app, "openid", person=person)
+    request = list(app.authorization_parameters(f"openid {constrained(count, constraints)}").items())
+    pages = []
+
+    async def ask() -> None:
+        pages.append(await person.go(f"{house.issuer}/authorize", data=request))
+
+    assert await stalled(house, ask()) < PATIENCE
+    if count * constraints > MAX_SCOPES:
+        assert pages[0].parameters["error"] == "invalid_scope"
+    else:
+        granted = "patient/Observation.rs" in pages[0].html or pages[0].forms[-1].action.endswith("/patient")
+        assert granted is (constraints <= MAX_CONSTRAINTS), "a scope that nobody reads to its end is not offered"
+
+
+async def test_constraints_of_a_consent_form_stall_nobody(house: House) -> None:
+    person, page = await house.consent_page(house.app(), "openid patient/Observation.rs")
+    choices = page.form("/consent").choices
+    use = next(one for one in choices if one.startswith("use-") and one.replace("use", "part") in choices)
+    ticked: dict[str, Any] = {use: "some", use.replace("use", "part"): constrained(60, 200).split()}
+    assert await stalled(house, person.agree(page, **ticked)) < PATIENCE

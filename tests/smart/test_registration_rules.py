@@ -205,6 +205,12 @@ async def test_an_app_that_registered_itself_is_offered_to_nobody_in_the_gallery
     assert shown.json()["self_registered"] is True
 
 
+async def test_an_app_that_registers_itself_names_no_more_scopes_than_it_could_ask_for(open_house: House) -> None:
+    scope = " ".join(f"patient/Observation.r?code={number:x}" for number in range(400))
+    answer = await register(open_house, scope=scope)
+    assert answer.json()["error"] == "invalid_client_metadata"
+
+
 UNSEEN = {
     "a command for a terminal": "a\x1b]52;c;cm0=\x07",
     "a command in one character": "a\x9b2J",

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 
 from gateway.oauth.client import Client
-from gateway.oauth.granting import MAX_SCOPES, OFFLINE, agreed, can_be_remembered
+from gateway.oauth.granting import MAX_CONSTRAINTS, MAX_SCOPES, OFFLINE, agreed, can_be_remembered, weight
 from gateway.scopes.algebra import intersect
 from gateway.scopes.model import (
     ANY_TYPE,
@@ -180,20 +179,23 @@ def chosen_scopes(offered: tuple[Scope, ...], fields: Iterable[tuple[str, str]])
         if isinstance(scope, LaunchScope | IdentityScope) or uses.get(f"use-{index}") == "all":
             chosen.append(scope)
         elif uses.get(f"use-{index}") == "some" and isinstance(scope, ResourceScope):
-            # One place is left for the `launch/patient` that they may imply.
-            room = max(0, MAX_SCOPES - 1 - len(chosen))
-            chosen += islice(_ticked(scope, parts[f"part-{index}"]), room)
-    return agreed(offered, chosen[:MAX_SCOPES])
+            chosen += _ticked(scope, parts[f"part-{index}"], room=MAX_SCOPES - weight(chosen))
+    return agreed(offered, chosen)
 
 
-def _ticked(scope: ResourceScope, values: list[str]) -> Iterator[Scope]:
-    """The parts of one row; what is no part of it is left out."""
+def _ticked(scope: ResourceScope, values: list[str], room: int) -> Iterator[Scope]:
+    """The parts of one row, as many as there is room for; what is no part of it is left out."""
     for value in values:
         try:
             part = parse_scope(value)
         except ScopeError:
             continue
-        if isinstance(part, ResourceScope):
+        if isinstance(part, ResourceScope) and len(part.constraints) <= MAX_CONSTRAINTS:
             within = intersect(part, scope)
-            if within is not None:
-                yield within
+            if within is None:
+                continue
+            room -= weight([within])
+            # One place is left for the `launch/patient` that they may imply.
+            if room < 1:
+                return
+            yield within

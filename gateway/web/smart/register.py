@@ -6,9 +6,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.oauth.errors import OAuthError
 from gateway.web.smart.administration import Administration, EntryError
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body, remote_of
+from gateway.web.smart.rights import asked_scopes
 
 _TYPES = {
     "none": "public",
@@ -62,6 +64,12 @@ def _entry(metadata: Any) -> dict[str, Any]:
     if not isinstance(grants, list) or not all(one in _GRANTS for one in grants):
         # A backend service is asked about by nobody, so that only an operator may let it in.
         raise EntryError(400, f"grant_types: may hold {' and '.join(_GRANTS)} alone")
+    scope = metadata.get("scope")
+    if isinstance(scope, str):
+        try:
+            asked_scopes(scope)
+        except OAuthError as error:
+            raise EntryError(400, f"scope: {error.description}") from error
     given = {ours: metadata[theirs] for theirs, ours in _NAMES.items() if metadata.get(theirs) is not None}
     return {"name": "An app without a name", "type": _TYPES[method], **given}
 

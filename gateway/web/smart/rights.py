@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.oauth.authorization import Authorization
 from gateway.oauth.client import Client
 from gateway.oauth.errors import ErrorCode, OAuthError
-from gateway.oauth.granting import MAX_SCOPES, grantable, opens_anything
+from gateway.oauth.granting import MAX_SCOPES, grantable, opens_anything, weight
 from gateway.scopes.algebra import covers_any
 from gateway.scopes.model import Scope
 from gateway.scopes.parse import ParsedScopes, ScopeError, parse_scopes
@@ -48,8 +48,8 @@ def asked_scopes(text: str) -> ParsedScopes:
     except ScopeError as error:
         raise OAuthError(ErrorCode.INVALID_SCOPE, str(error)) from error
     # As many as a request for access may name, and the `launch/patient` that is granted beside them (S-4).
-    if len(parsed.scopes) > MAX_SCOPES + 1:
-        raise OAuthError(ErrorCode.INVALID_SCOPE, f"The scope names more than {MAX_SCOPES} scopes.")
+    if weight(parsed.scopes) > MAX_SCOPES + 1:
+        raise OAuthError(ErrorCode.INVALID_SCOPE, f"More than {MAX_SCOPES} scopes, or constraints of scopes.")
     return parsed
 
 
