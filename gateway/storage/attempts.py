@@ -14,6 +14,10 @@ class Attempts:
         """Count one try of `what`; whether it is among the first `limit` of the window of so many seconds."""
         return await self._store.count(_key(what), window) <= limit
 
+    async def used_up(self, what: str, limit: int) -> bool:
+        """Whether `what` was counted `limit` times in its window; this look is not counted."""
+        return int(await self._store.get(_key(what)) or 0) >= limit
+
     async def forget(self, what: str) -> None:
         """Begin again, after a success."""
         await self._store.delete(_key(what))

@@ -61,6 +61,15 @@ class TestAttempts:
         await attempts.forget("login:x")
         assert await attempts.allowed("login:x", 5, 60)
 
+    async def test_a_look_counts_nothing(self, store: Store) -> None:
+        attempts = Attempts(store)
+        assert not await attempts.used_up("x", 2)
+        for expected in (False, True, True):
+            await attempts.allowed("x", 2, 60)
+            assert await attempts.used_up("x", 2) is expected
+        await attempts.forget("x")
+        assert not await attempts.used_up("x", 2)
+
     async def test_the_window_begins_with_the_first_and_is_not_prolonged_by_others(self) -> None:
         clock = Clock()
         attempts = Attempts(MemoryStore(clock))

@@ -1,7 +1,6 @@
 """The admin API: clients and users that are added while the gateway runs, and the rotation of signing keys."""
 
 import asyncio
-import hmac
 import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from starlette.responses import Response
 from gateway.keys.passwords import hash_password
 from gateway.keys.signing import PUBLISHED_AHEAD, SigningKey, SigningKeys, make_key, read_key
 from gateway.oauth.answers import introspection_answer
-from gateway.oauth.client import Client, digest_of
+from gateway.oauth.client import Client
 from gateway.settings.clients import ClientEntry
 from gateway.settings.section import CONFLICTS, Conflict
 from gateway.settings.smart_server import LocalUserEntry
@@ -24,6 +23,7 @@ from gateway.storage.signing_keys import StoredKey, StoredKeys
 from gateway.telemetry.event import EventKind
 from gateway.web.smart.parts import SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, read_body
+from gateway.web.smart.tries import TooManyTriesError, Tries
 
 _SECRET_MEMBERS = frozenset({"client_secret", "client_secret_hash"})
 
@@ -42,6 +42,7 @@ class Administration:
 
     def __init__(self, parts: SmartParts) -> None:
         self._parts = parts
+        self._tries = Tries(parts.remembered.attempts)
 
     async def clients(self, request: Request) -> Response:
         """GET: all clients. POST: add one; a secret that we make is told once."""
@@ -67,10 +68,12 @@ class Administration:
         return await self._guarded(request, self._rotate)
 
     async def _guarded(self, request: Request, endpoint: Any) -> Response:
-        known = self._parts.admin_token_digest
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        told = digest_of(token.strip())
-        if known is None or scheme.lower() != "bearer" or not hmac.compare_digest(told, known):
+        try:
+            known = await self._is_operator(request)
+        except TooManyTriesError:
+            problem = {"problems": ["Too many wrong tokens. Please wait a minute."]}
+            return json_answer(problem, status=429, headers={"retry-after": "60"})
+        if not known:
             challenge = {"www-authenticate": 'Bearer realm="admin"'}
             return json_answer(
                 {"problems": ["The admin token is missing or not right."]}, status=401, headers=challenge
@@ -79,6 +82,13 @@ class Administration:
             return await endpoint(request)  # type: ignore[no-any-return]  # one of the four below
         except EntryError as error:
             return json_answer({"problems": list(error.problems)}, status=error.status)
+
+    async def _is_operator(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        known = self._parts.admin_token_digest
+        if known is None or scheme.lower() != "bearer":
+            return False
+        return await self._tries.is_right("operator", token.strip(), known, request)
 
     async def _list(self, _: Request) -> Response:
         listed = [self._summary(one) for one in await self._parts.clients.all()]

@@ -47,21 +47,24 @@ class AnswersOfPeople:
         return await self.signed_in(transaction, user, request)
 
     async def check_password(self, fields: Parameters, request: Request) -> tuple[User | None, str]:
-        """The user, or what to say. Tries are counted per name and per address, in the store (RFC 9700)."""
+        """The user, or what to say. Tries are counted per name, failures per address too, in the store (RFC 9700)."""
         username, password = fields.get("username") or "", fields.get("password") or ""
         if not username or not password or len(username) > 200 or len(password) > 1000:
             return None, "Please enter your user name and your password."
         attempts, limit = self._parts.remembered.attempts, self._parts.login_attempts
         remote = remote_of(request)
-        for what, most in ((f"login:{remote}", limit * _ADDRESS_FACTOR), (f"login-as:{username}", limit)):
-            if not await attempts.allowed(what, most, _WINDOW):
-                _log.warning("logins are held back", extra={"remote": remote})
-                return None, _TOO_MANY
+        here, most = f"login:{remote}", limit * _ADDRESS_FACTOR
+        held_back = await attempts.used_up(here, most)
+        if held_back or not await attempts.allowed(f"login-as:{username}", limit, _WINDOW):
+            _log.warning("logins are held back", extra={"remote": remote})
+            return None, _TOO_MANY
         try:
             user = await self._parts.users.sign_in(username, password)
         except TokenRefused:
             return None, "Many people are signing in just now. Please try again in a moment."
         if user is None:
+            # Of an address only what fails is counted: behind a proxy everybody may have the same one.
+            await attempts.allowed(here, most, _WINDOW)
             self._parts.tell(EventKind.SIGN_IN_FAILED, remote_address=remote)
             return None, "The user name or the password is not right."
         await attempts.forget(f"login-as:{username}")

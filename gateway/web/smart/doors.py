@@ -30,7 +30,10 @@ class MedplumDoor:
 
     async def answer(self, request: Request) -> Response:
         """302 to the app's launch URI with `iss` and `launch`."""
-        account = self._launching.account(request)
+        try:
+            account = await self._launching.account(request)
+        except LaunchError as error:
+            return outcome(error.status, str(error))
         user = await self._user(request)
         if account is None and user is not None and _is_of_another_site(request, self._parts.issuer):
             # Whoever clicks a link there, or is only sent here, chose neither the app nor the patient.
@@ -124,11 +127,11 @@ class AidboxDoor:
 
     async def answer(self, request: Request) -> Response:
         """The result, or the error, as Aidbox writes them."""
-        account = self._launching.account(request)
-        if account is None:
-            challenge = {"www-authenticate": 'Basic realm="rpc", charset="UTF-8"'}
-            return json_answer({"error": {"message": "Access denied"}}, status=401, headers=challenge)
         try:
+            account = await self._launching.account(request)
+            if account is None:
+                challenge = {"www-authenticate": 'Basic realm="rpc", charset="UTF-8"'}
+                return json_answer({"error": {"message": "Access denied"}}, status=401, headers=challenge)
             body = await self._body(request)
             return json_answer({"result": await self._result(body, account)})
         except LaunchError as error:

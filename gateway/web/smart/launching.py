@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -13,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.fhir.reference import parse_reference
 from gateway.oauth.authorization import User
-from gateway.oauth.client import DIGEST, Client, digest_of
+from gateway.oauth.client import Client
 from gateway.oauth.launch_context import ContextError, LaunchContext, read_context
 from gateway.oauth.redirect_uri import with_parameters
 from gateway.policy.claims import USER_TYPES
@@ -23,10 +22,11 @@ from gateway.telemetry.event import EventKind
 from gateway.web.answer import Refused
 from gateway.web.smart.parts import LauncherAccount, SmartParts
 from gateway.web.smart.requests import BodyTooLargeError, json_answer, media_type, read_body
+from gateway.web.smart.tries import TooManyTriesError, Tries
 
 # A launcher that vouches for its user says who sits there now, not who sat there some minutes ago (authorization.md).
 VOUCHED_SECONDS = 60
-_CODES = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 503: "transient"}
+_CODES = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 429: "throttled", 503: "transient"}
 
 
 # What the app is told in place of a handle that lasts so many seconds.
@@ -60,6 +60,7 @@ class Launching:
 
     def __init__(self, parts: SmartParts) -> None:
         self._parts = parts
+        self._tries = Tries(parts.remembered.attempts)
 
     async def make(
         self,
@@ -122,8 +123,8 @@ class Launching:
         if owner is None or owner != context.patient:
             raise LaunchError(400, "The encounter of the launch is not that patient's.")
 
-    def account(self, request: Request) -> LauncherAccount | None:
-        """The launcher that proves itself by HTTP Basic."""
+    async def account(self, request: Request) -> LauncherAccount | None:
+        """The launcher that proves itself by HTTP Basic. Raises `LaunchError` after too many wrong secrets."""
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -132,8 +133,11 @@ class Launching:
         except (binascii.Error, ValueError):
             return None
         account = self._parts.launchers.get(name)
-        told = digest_of(secret)
-        right = hmac.compare_digest(told, account.secret_digest if account is not None else DIGEST)
+        known = account.secret_digest if account is not None else None
+        try:
+            right = await self._tries.is_right(f"launcher:{name}", secret, known, request)
+        except TooManyTriesError as error:
+            raise LaunchError(429, "Too many wrong secrets. Please wait a minute.") from error
         return account if right else None
 
     async def user(self, told: object, account: LauncherAccount) -> User | None:
@@ -173,7 +177,7 @@ class LaunchEndpoint:
     async def answer(self, request: Request) -> Response:
         """The address to open, with the handle in it; 401, or 400 with every problem."""
         try:
-            account = self._launching.account(request)
+            account = await self._launching.account(request)
             if account is None:
                 return json_answer(
                     {"error": "invalid_client", "problems": ["The launcher or its secret is not right."]},
