@@ -87,7 +87,7 @@ def _problems(members: Mapping[str, Any]) -> Iterator[str]:
         elif not isinstance(value, str) or not value or len(value) > MAX_TEXT:
             yield f"{name} must be a text of at most {MAX_TEXT} characters."
     style = members.get("smart_style_url")
-    if isinstance(style, str) and urlsplit(style).scheme not in {"https", "http"}:
+    if isinstance(style, str) and _scheme(style) not in {"https", "http"}:
         yield "smart_style_url must be a URL."
 
 
@@ -110,7 +110,7 @@ def _item_problems(item: Any) -> Iterator[str]:
         yield "needs a reference, a canonical or an identifier (LC-9)"
     yield from _target_problems(item)
     role = item.get("role", "launch")
-    if not isinstance(role, str) or not role or (role != "launch" and not urlsplit(role).scheme):
+    if not isinstance(role, str) or not role or (role != "launch" and not _scheme(role)):
         yield "has a role that is no absolute URI (LC-14)"
     if role == "launch" and _type_of(item) in {"Patient", "Encounter"}:
         yield f"names a {_type_of(item)} without a role of its own: that is the parameter's place (LC-15)"
@@ -126,6 +126,14 @@ def _target_problems(item: Mapping[str, Any]) -> Iterator[str]:
         yield "must have an Identifier object (LC-12)"
     if "type" in item and not (isinstance(item["type"], str) and item["type"] in RESOURCE_TYPES):
         yield "has a type that R4 does not know (LC-13)"
+
+
+def _scheme(uri: str) -> str:
+    """Empty where it is relative, or no URI at all."""
+    try:
+        return urlsplit(uri).scheme
+    except ValueError:
+        return ""
 
 
 def _relative(reference: str) -> str | None:

@@ -48,7 +48,7 @@ class Authorize:
                 if media_type(request) != FORM:
                     raise PageError("form_malformed", f"The app's request must be sent as {FORM}.")
                 bodies.append(await read_body(request))
-            if len(request.url.query) > MAX_FORM:
+            if len(request.scope["query_string"]) > MAX_FORM:
                 raise BodyTooLargeError
             parameters = read_form(request.scope["query_string"], *bodies)
         except (MalformedParametersError, BodyTooLargeError) as error:

@@ -51,7 +51,7 @@ class TokenEndpoint:
     async def answer(self, request: Request) -> Response:
         """POST: tokens, or an error as RFC 6749 5.2 has it."""
         try:
-            if request.url.query:
+            if request.scope["query_string"]:
                 raise OAuthError(ErrorCode.INVALID_REQUEST, "Parameters belong into the body, not into the address.")
             parameters = await oauth_parameters(request)
             asked = read_token_request(parameters)
