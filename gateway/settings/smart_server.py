@@ -126,7 +126,10 @@ class SmartServer(Section):
         str, Field(max_length=300, description="A note on the sign-in page, such as whom to call.")
     ] = ""
     login_attempts: Annotated[
-        Count, Field(description="How many passwords may be tried for one user, or from one address, in five minutes.")
+        Count,
+        Field(
+            description="How many passwords may be tried for one user in five minutes; ten times as many may fail from one address."
+        ),
     ] = 10
 
     def conflicts(self) -> Iterator[Conflict]:
