@@ -30,7 +30,10 @@ class Launcher(Section):
     client_secret: Annotated[Secret, Field(description="Its secret.")]
     vouches_for_users: Annotated[
         Flag,
-        Field(description="Whether the user it names needs no login of their own, for one launch within a minute."),
+        Field(
+            description="Whether the user it names needs no login of their own, for one launch within a minute, in the "
+            "browser that is sent to the `location` of the launch."
+        ),
     ] = False
 
 
