@@ -131,7 +131,8 @@ class SmartServer(Section):
     login_attempts: Annotated[
         Count,
         Field(
-            description="How many passwords may be tried for one user in five minutes; ten times as many may fail from one address."
+            description="How many passwords may be tried for one user in five minutes; ten times as many may fail from "
+            "one address."
         ),
     ] = 10
 
