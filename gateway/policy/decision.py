@@ -83,13 +83,15 @@ Keep = Relay | KeepResource | KeepBinary | KeepMatches | KeepVersions | KeepCapa
 class Allow:
     """Send, then keep. `current` must be readable as it stands now before anything is sent (vread, history).
 
-    `left_out` tells in plain words what was asked and not sent: types and includes out of reach.
+    `left_out` tells in plain words what was asked and not sent: types and includes out of reach. `shown` is how many of
+    the permitted matches of the page that is sent for were shown before.
     """
 
     send: Send
     keep: Keep
     current: Reference | None = None
     left_out: tuple[str, ...] = field(default=())
+    shown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,23 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from gateway.policy.access import Access
 
 MAX_SEALED_LENGTH = 16384
+# Links are of a few lengths only: how long one is would tell of `shown`, and so of what is hidden.
+_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
 class SealedPage:
     """What a link remembers: the client's own request, and where the server keeps this page of its answer.
 
-    `expires_at` is in seconds since the epoch.
+    `expires_at` is in seconds since the epoch. `shown` is how many of the permitted matches of the server's page stand
+    on an earlier page of ours.
     """
 
     path: str
     query: str
     target: str
     expires_at: int
+    shown: int = 0
 
 
 class Sealer:
@@ -40,8 +44,9 @@ class Sealer:
 
     def seal(self, page: SealedPage, access: Access) -> str:
         """A URL-safe handle for `page` that only a token with the same grant opens."""
-        text = orjson.dumps([page.path, page.query, page.target, page.expires_at])
-        return _written(self._cipher.encrypt(text, [_binding(access)]))
+        text = orjson.dumps([page.path, page.query, page.target, page.expires_at, page.shown])
+        padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
+        return _written(self._cipher.encrypt(padded, [_binding(access)]))
 
     def open(self, handle: str, access: Access, now: float) -> SealedPage | None:
         """The page, or None: made up, altered, of another grant, or too old. All four look the same."""
@@ -52,10 +57,10 @@ class Sealer:
             if _written(sealed) != handle:
                 # Base64 has several texts for the same bytes; only the one that was handed out is a link (leak_07).
                 return None
-            path, query, target, expires_at = orjson.loads(self._cipher.decrypt(sealed, [_binding(access)]))
-        except (binascii.Error, InvalidTag, ValueError):
+            # A link of an earlier release ends before `shown`; one of a later release may be of another form.
+            page = SealedPage(*orjson.loads(self._cipher.decrypt(sealed, [_binding(access)])))
+        except (binascii.Error, InvalidTag, TypeError, ValueError):
             return None
-        page = SealedPage(path, query, target, expires_at)
         return page if now < page.expires_at else None
 
 

@@ -201,7 +201,7 @@ class FhirProxy:
         interaction = parse("GET", sealed.path.encode(), sealed.query.encode(), {}, b"", self._parts.extra_parameters)
         allow, asked = await self._decide(interaction, incoming.accept, access, grant, record, now)
         target, _, query = sealed.target.partition("?")
-        return replace(allow, send=Send(target, query), left_out=()), asked
+        return replace(allow, send=Send(target, query), left_out=(), shown=sealed.shown), asked
 
     async def _interaction(self, incoming: Incoming) -> Interaction:
         body = b"" if incoming.is_plain() else await _body(incoming.receive, self._parts.body_limit)

@@ -43,9 +43,15 @@ class PageJudge:
         if isinstance(keep, KeepVersions):
             if keep.instance is None and not hides_nothing(keep):
                 await self._drop_past(verdict, glance=glance)
-        elif verdict.includes and not keep.grant.unlimited:
-            drop_unaccounted(verdict, keep.grant.rules.bases, _sources_of_revinclude(asked.interaction))
+        else:
+            self.drop_unaccounted(verdict)
         return bundle, verdict
+
+    def drop_unaccounted(self, verdict: Verdict) -> None:
+        """Drop the includes of a page, or of a part of one, that no match in it leads to."""
+        grant = self._keep.grant
+        if verdict.includes and not grant.unlimited:
+            drop_unaccounted(verdict, grant.rules.bases, _sources_of_revinclude(self._asked.interaction))
 
     async def _drop_past(self, verdict: Verdict, *, glance: bool) -> None:
         """Drop the versions of what may not be found as it stands now, as it is with the history of one (leak_15).

@@ -1,4 +1,4 @@
-"""Searches and histories: each page judged entry by entry, empty ones passed over, links sealed."""
+"""Searches and histories: each page judged entry by entry, filled up from the following ones, links sealed."""
 
 from gateway.fhir.bundle import Bundle, Entry, write_bundle
 from gateway.fhir.links import PAGING_RELATIONS, AddressRewriter, page_target
@@ -7,12 +7,16 @@ from gateway.policy.judge_bundle import Verdict, hides_nothing, outcome_entry
 from gateway.policy.sealed_page import SealedPage, Sealer
 from gateway.web.answer import Answer, fhir_answer
 from gateway.web.fetch import FhirServer
+from gateway.web.filling import Filling
 from gateway.web.judging import PageJudge
 from gateway.web.reading import Asked, Reader
 
-# How many pages are looked through for one that holds something. A `next` link that leads to nothing tells that
-# something is hidden (leak_19); beyond this bound that is all it tells.
+# How many following pages are looked through to fill one up and to learn whether another follows. A page that is short
+# before the last tells that something is hidden (leak_19); beyond this bound that is all it tells.
 MAX_SKIPPED = 10
+
+# A page of the server, and how many of its permitted matches were shown before.
+Place = tuple[str, int]
 
 
 class Pages:
@@ -42,44 +46,46 @@ class Pages:
         """The page that `allow` asks for. Raises `Refused` and `MalformedResourceError`."""
         judge = PageJudge(self._server, self._reader, keep, asked)
         bundle, verdict = await judge.judged(allow.send)
-        targets = self._targets(bundle)
-        entries = [entry for entry in verdict.kept if entry is not None]
-        clear = asked.grant.unlimited or (hides_nothing(keep) and not verdict.missed)
-        if not clear:
-            targets = await self._skip_hidden(entries, verdict, targets, judge)
+        clear = not allow.shown and (asked.grant.unlimited or (hides_nothing(keep) and not verdict.missed))
+        if clear:
+            entries = [entry for entry in verdict.kept if entry is not None]
+            places = {relation: (target, 0) for relation, target in self._targets(bundle).items()}
+        else:
+            entries, places = await self._filled(bundle, verdict, allow.shown, judge)
         kept = len(entries)
         if allow.left_out:
             entries.append(outcome_entry(allow.left_out))
         kind = "searchset" if isinstance(keep, KeepMatches) else "history"
         total = bundle.total if clear else None
-        body = write_bundle(kind, links=self._links(targets, asked), entries=entries, total=total)
+        body = write_bundle(kind, links=self._links(places, asked), entries=entries, total=total)
         answer = fhir_answer(self._rewriter.rewrite(body))
         answer.kept, answer.dropped = kept, verdict.dropped
         if isinstance(keep, KeepMatches) and keep.exact:
             answer.misses = verdict.missed
         return answer
 
-    async def _skip_hidden(
-        self, entries: list[Entry], verdict: Verdict, targets: dict[str, str], judge: PageJudge
-    ) -> dict[str, str]:
-        """Pass over following pages of which nothing may be shown (enforcement.md 8); the links that then hold.
+    async def _filled(
+        self, bundle: Bundle, verdict: Verdict, shown: int, judge: PageJudge
+    ) -> tuple[list[Entry], dict[str, Place]]:
+        """The page filled up from the following ones (enforcement.md 8), and the links that then hold.
 
-        An empty page is replaced by the first that is not, and `next` leads to a page that holds something, or is gone.
-        No other link is left: the first, the last and the previous page count what is hidden (leak_19).
+        `next` leads to a match that was not shown yet, or is gone. No other link is left: the first, the last and the
+        previous page count what is hidden (leak_19).
         """
-        following = targets.get("next")
+        filling = Filling(judge)
+        filling.take(bundle, verdict, shown)
+        following = self._targets(bundle).get("next")
         for _ in range(MAX_SKIPPED):
             if following is None:
-                break
+                return filling.entries(), {}
             path, _, query = following.partition("?")
-            bundle, more = await judge.judged(Send(path, query), glance=bool(entries))
-            kept = [entry for entry in more.kept if entry is not None]
-            if kept and entries:
-                break
-            entries += kept
+            bundle, more = await judge.judged(Send(path, query), glance=filling.full)
+            left_at = filling.take(bundle, more)
+            if left_at is not None:
+                return filling.entries(), {"next": (following, left_at)}
             verdict.add(more)
             following = self._targets(bundle).get("next")
-        return {} if following is None else {"next": following}
+        return filling.entries(), {} if following is None else {"next": (following, 0)}
 
     def _targets(self, bundle: Bundle) -> dict[str, str]:
         """The server's own places of the pages around this one, by relation."""
@@ -90,12 +96,12 @@ class Pages:
                 found[link.relation] = target
         return found
 
-    def _links(self, targets: dict[str, str], asked: Asked) -> list[tuple[str, str]]:
+    def _links(self, places: dict[str, Place], asked: Asked) -> list[tuple[str, str]]:
         """Our own `self`, and every page sealed for this grant (leak_07)."""
         path, query = asked.address
         links = [("self", f"{self._public_base}{path}{'?' + query if query else ''}")]
         expires_at = int(asked.now) + self._lifetime
-        for relation, target in targets.items():
-            handle = self._sealer.seal(SealedPage(path, query, target, expires_at), asked.access)
+        for relation, (target, shown) in places.items():
+            handle = self._sealer.seal(SealedPage(path, query, target, expires_at, shown), asked.access)
             links.append((relation, f"{self._public_base}/?_page={handle}"))
         return links

@@ -29,6 +29,7 @@ PAGES = (
     SealedPage("", "", "?_getpages=a1b2&_getpagesoffset=10", NOW + 60),
     SealedPage("/Patient/pat-a/Observation", "code=%C3%A4", "/Observation?x=\u00e4\U0001f600", NOW + 1),
     SealedPage("/Observation", "x" * 2000, "/Observation", NOW),
+    SealedPage("/Observation", "_count=5", "/Observation?page=2", NOW + 60, 3),
 )
 SEALER = Sealer(KEY)
 SEALED = {SEALER.seal(page, ACCESS): page for page in PAGES}

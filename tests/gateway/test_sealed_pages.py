@@ -1,6 +1,8 @@
 """Paging links over HTTP and by themselves: another's, an altered, an old and a made-up one are one answer."""
 
 import base64
+import hashlib
+import json
 import random
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,7 +176,7 @@ async def test_processes_that_share_a_key_follow_each_others_links(paging: Pagin
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
-pages = st.builds(SealedPage, texts, texts, texts, st.integers(1, 2**53))
+pages = st.builds(SealedPage, texts, texts, texts, st.integers(1, 2**53), st.integers(0, 2**31))
 accesses = st.builds(
     Access,
     names,
@@ -209,6 +212,28 @@ def test_no_other_text_and_no_other_grant_opens_it(
     assert sealer.open(handle, other, 0) == (page if other == access else None)
 
 
+@pytest.mark.parametrize(("text", "shown"), [('["/Observation","","?page=1",9]', 0), ('["","","",9,2,"new"]', None)])
+def test_a_link_of_another_release_is_opened_if_it_is_an_earlier_one(text: str, shown: int | None) -> None:
+    access = Access("i", "c", None, (), 0.0)
+    page = Sealer(KEY).open(sealed_by_hand(text, access), access, 0)
+    assert page == (None if shown is None else SealedPage("/Observation", "", "?page=1", 9, shown))
+
+
+def sealed_by_hand(text: str, access: Access) -> str:
+    """A handle of any text, as the sealer of `KEY` would write it."""
+    bound = json.dumps([access.issuer, access.client_id, None, None, "None", ""], separators=(",", ":")).encode()
+    cipher = AESSIV(hashlib.sha512(b"smart-fhir-gateway page\x00" + KEY).digest())
+    sealed = cipher.encrypt(text.encode(), [hashlib.sha256(bound).digest()])
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**31))
+def test_the_length_of_a_link_does_not_tell_how_much_was_shown(one: int, other: int) -> None:
+    access = Access("i", "c", None, (), 0.0)
+    pages = [SealedPage("/Observation", "_count=5", "/Observation?page=2", 9, shown) for shown in (one, other)]
+    assert len({len(Sealer(KEY).seal(page, access)) for page in pages}) == 1
+
+
 def test_a_text_longer_than_any_link_is_not_looked_at() -> None:
     sealer = Sealer(KEY)
     access = Access("i", "c", None, (), 0.0)
@@ -216,7 +241,9 @@ def test_a_text_longer_than_any_link_is_not_looked_at() -> None:
     assert sealer.open(handle, access, 0) is None
 
 
-@pytest.mark.parametrize("seed", SEEDS, ids=["a search", "the system", "other alphabets", "past its end"])
+@pytest.mark.parametrize(
+    "seed", SEEDS, ids=["a search", "the system", "other alphabets", "past its end", "a page in part"]
+)
 def test_the_fuzz_target_holds_for_a_seed(seed: bytes) -> None:
     check(seed)
 
