@@ -54,6 +54,12 @@ _FAILURES: dict[type[UpstreamError], Reason] = {
 }
 
 
+# Failures that hang on the one record that was asked for, and would not have come without it.
+OF_THE_RECORD = frozenset(
+    {Reason.UPSTREAM_MALFORMED, Reason.UPSTREAM_TOO_LARGE, Reason.UPSTREAM_REFUSED, Reason.UPSTREAM_REJECTED}
+)
+
+
 # Structs, because two are made per request: a frozen dataclass takes three times as long to make.
 class Fetched(msgspec.Struct, frozen=True, gc=False):
     """A whole JSON body that is UTF-8, with the validators that came along, if they have the right form."""

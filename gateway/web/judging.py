@@ -7,14 +7,9 @@ from gateway.fhir.resource import address_in
 from gateway.policy.decision import MAX_VERSIONS, KeepMatches, KeepVersions, Send
 from gateway.policy.judge_bundle import Verdict, hides_nothing, judge_bundle
 from gateway.policy.judge_includes import drop_unaccounted
-from gateway.policy.reasons import Reason
-from gateway.web.answer import Refused
 from gateway.web.fetch import FhirServer
 from gateway.web.provenances import settle
 from gateway.web.reading import Asked, Reader
-
-# What the server may say of one record that it would not say of another; anything else is a failure of the server.
-_FLAWED = frozenset({Reason.UPSTREAM_TOO_LARGE, Reason.UPSTREAM_MALFORMED, Reason.UPSTREAM_REFUSED})
 
 
 class PageJudge:
@@ -66,20 +61,12 @@ class PageJudge:
             reference = Reference(*address)
             if reference not in self._present and left:
                 left -= 1
-                self._present[reference] = await self._may_find(reference)
+                self._present[reference] = await self._reader.may_find(reference, self._asked)
             if not self._present.get(reference, False):
                 verdict.kept[place] = None
                 verdict.drop(reference.resource_type)
             elif glance:
                 return
-
-    async def _may_find(self, reference: Reference) -> bool:
-        try:
-            return await self._reader.may_find(reference, self._asked)
-        except Refused as refused:
-            if refused.deny.reason in _FLAWED:
-                return False
-            raise
 
 
 def _sources_of_revinclude(interaction: Interaction) -> frozenset[str]:

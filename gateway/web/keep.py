@@ -5,7 +5,6 @@ from typing import assert_never
 
 from gateway.fhir.interaction import Conditions, Read
 from gateway.fhir.links import AddressRewriter
-from gateway.fhir.reference import Reference
 from gateway.fhir.resource import MalformedResourceError
 from gateway.policy.decision import (
     Allow,
@@ -22,7 +21,7 @@ from gateway.policy.reasons import Reason
 from gateway.web.answer import Answer, Refused, fhir_answer
 from gateway.web.binary import keep_binary, relay
 from gateway.web.conditions import unchanged
-from gateway.web.fetch import FHIR_JSON, Fetched, FhirServer
+from gateway.web.fetch import FHIR_JSON, OF_THE_RECORD, Fetched, FhirServer
 from gateway.web.metadata import Metadata
 from gateway.web.pages import Pages
 from gateway.web.reading import Asked, Reader
@@ -51,8 +50,8 @@ class Keeper:
         return self._answer(allow, asked)
 
     async def _answer(self, allow: Allow, asked: Asked) -> Answer:
-        if allow.current is not None:
-            await self._require(allow.current, asked)
+        if allow.current is not None and not await self._reader.may_read(allow.current, asked):
+            raise Refused(Reason.OUT_OF_REACH)
         keep = allow.keep
         try:
             match keep:
@@ -84,15 +83,6 @@ class Keeper:
                 unseen.told = Reason.NOT_FOUND
             raise unseen from error
 
-    async def _require(self, reference: Reference, asked: Asked) -> None:
-        """Raises `Refused` unless the resource may be read as it stands now."""
-        try:
-            readable = await self._reader.may_read(reference, asked)
-        except Refused as refused:
-            raise _unseen(refused) from refused
-        if not readable:
-            raise Refused(Reason.OUT_OF_REACH)
-
     async def _binary(self, send: Send, keep: KeepBinary, asked: Asked) -> Answer:
         return await keep_binary(self._server, send, keep, asked, self._reader, self._rewriter)
 
@@ -120,12 +110,6 @@ class Keeper:
         return answer
 
 
-# Failures that hang on the one record that was asked for, and would not have come without it.
-_OF_THE_RECORD = frozenset(
-    {Reason.UPSTREAM_MALFORMED, Reason.UPSTREAM_TOO_LARGE, Reason.UPSTREAM_REFUSED, Reason.UPSTREAM_REJECTED}
-)
-
-
 def _unseen(error: MalformedResourceError | Refused) -> Refused:
     """The failure, told as not found: whoever may not see a record must not learn from its flaws that it exists.
 
@@ -133,6 +117,6 @@ def _unseen(error: MalformedResourceError | Refused) -> Refused:
     """
     if isinstance(error, MalformedResourceError):
         return Refused(Reason.UPSTREAM_MALFORMED, told=Reason.NOT_FOUND)
-    if error.deny.reason in _OF_THE_RECORD:
+    if error.deny.reason in OF_THE_RECORD:
         error.told = Reason.NOT_FOUND
     return error

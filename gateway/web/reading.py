@@ -15,19 +15,11 @@ from gateway.policy.permission import Permission
 from gateway.policy.reach import Compartments
 from gateway.policy.reasons import Reason
 from gateway.web.answer import Refused
-from gateway.web.fetch import FhirServer
+from gateway.web.fetch import OF_THE_RECORD, FhirServer
 from gateway.web.trace import Trace
 
 # What hangs on the one resource that was looked at: it is not there for us, and takes nothing else along.
-_NOT_TO_BE_JUDGED = frozenset(
-    {
-        Reason.NOT_FOUND,
-        Reason.UPSTREAM_MALFORMED,
-        Reason.UPSTREAM_REFUSED,
-        Reason.UPSTREAM_REJECTED,
-        Reason.UPSTREAM_TOO_LARGE,
-    }
-)
+_NOT_TO_BE_JUDGED = OF_THE_RECORD | {Reason.NOT_FOUND}
 # A Provenance, or a page of them, asks for at most this many targets.
 MAX_TARGETS = 20
 
