@@ -1,8 +1,9 @@
 """References between resources: which resource a `reference` string names, if it is one of this server's."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _LITERAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
@@ -37,3 +38,12 @@ def parse_reference(text: str, bases: Sequence[str] = ()) -> Reference | None:
     if match is None or match[2] in {".", ".."}:
         return None
     return Reference(match[1], match[2], match[3])
+
+
+def references_in(value: Any, bases: Sequence[str]) -> Iterator[Reference]:
+    """Our resources that an element of type Reference names, be it one or a list; `bases` as in `parse_reference`."""
+    for one in value if isinstance(value, list) else [value]:
+        text = one.get("reference") if isinstance(one, dict) else None
+        reference = parse_reference(text, bases) if isinstance(text, str) else None
+        if reference is not None:
+            yield reference

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.reference import Reference, references_in
 from gateway.fhir.resource import (
     MalformedResourceError,
     Members,
@@ -153,13 +153,9 @@ def _targets(members: Members, permission: Permission, rules: Rules) -> Judgemen
 
 
 def _references(value: Any, bases: Sequence[str]) -> tuple[Reference, ...]:
-    found = []
-    for one in value if isinstance(value, list) else ():
-        text = one.get("reference") if isinstance(one, dict) else None
-        reference = parse_reference(text, bases) if isinstance(text, str) else None
-        if reference is not None:
-            found.append(Reference(reference.resource_type, reference.id))
-    return tuple(dict.fromkeys(found))
+    """Each once and without its version; none of what is no list, since R4 has a list there."""
+    found = references_in(value, bases) if isinstance(value, list) else ()
+    return tuple(dict.fromkeys(Reference(one.resource_type, one.id) for one in found))
 
 
 def _names_stranger(references: Sequence[Reference], compartments: Compartments) -> bool:

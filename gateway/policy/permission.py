@@ -4,13 +4,13 @@ Narrowing and verification both start from it, so that they cannot disagree (enf
 its letters, its reach and its constraints belong together (SC-15, leak_17, leak_18).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from gateway.fhir.compartments import Membership, compile_membership, narrowing_parameter
 from gateway.fhir.match import Criterion, UnsupportedCriterionError, compile_criterion
-from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.reference import Reference, references_in
 from gateway.fhir.resource import nested_resources
 from gateway.policy.reach import Compartments, Everything
 from gateway.policy.rules import MembershipMode, Rules
@@ -242,13 +242,6 @@ def _is_strange(nested: Mapping[str, Any], nested_type: str, compartments: Compa
         owners = membership.references(nested)
     else:
         # Some types that R4 puts into no compartment say all the same whom they are about.
-        owners = {one for name in _ABOUT for one in _patients(nested.get(name), rules)}
+        named = (one for name in _ABOUT for one in references_in(nested.get(name), rules.bases))
+        owners = {one.id for one in named if one.resource_type == "Patient"}
     return bool(owners) and compartments.ids.isdisjoint(owners)
-
-
-def _patients(value: Any, rules: Rules) -> Iterator[str]:
-    for one in value if isinstance(value, list) else [value]:
-        text = one.get("reference") if isinstance(one, dict) else None
-        reference = parse_reference(text, rules.bases) if isinstance(text, str) else None
-        if reference is not None and reference.resource_type == "Patient":
-            yield reference.id

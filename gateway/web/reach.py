@@ -3,13 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.fhir.bundle import read_bundle
 from gateway.fhir.links import page_target
 from gateway.fhir.match import Criterion, compile_criterion
 from gateway.fhir.query import encode_pairs
-from gateway.fhir.reference import Reference, parse_reference
+from gateway.fhir.reference import Reference, references_in
 from gateway.fhir.resource import MalformedResourceError, Members, address_in, decode_member, open_resource, pick
 from gateway.policy.decision import Send
 from gateway.policy.reach import Compartments, Facts
@@ -130,9 +129,7 @@ class UserCompartments:
         return Send(path, query, search=True)
 
     def _ids(self, members: Members, element: str, resource_type: str) -> Iterator[str]:
-        value: Any = decode_member(members[element]) if element in members else None
-        for one in value if isinstance(value, list) else [value]:
-            text = one.get("reference") if isinstance(one, dict) else None
-            reference = parse_reference(text, self._rules.bases) if isinstance(text, str) else None
-            if reference is not None and reference.resource_type == resource_type:
+        value = decode_member(members[element]) if element in members else None
+        for reference in references_in(value, self._rules.bases):
+            if reference.resource_type == resource_type:
                 yield reference.id
