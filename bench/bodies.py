@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,31 @@ LARGE_BYTES = 200_000_000
 READ = "/fhir/Observation/obs-1"
 BUNDLE = f"/fhir/Observation?code=all&_count={PAGE}"
 HALF = f"/fhir/Observation?code=half&_count={PAGE}"
+PRETTY = f"/fhir/Observation?code=pretty&_count={PAGE}"
+ESCAPED = f"/fhir/Observation?code=escaped&_count={PAGE}"
+ABSOLUTE = f"/fhir/Observation?code=absolute&_count={PAGE}"
 LARGE_BUNDLE = f"/fhir/Observation?code=large&_count={LARGE_PAGE}"
 FIRST_PAGE = f"/fhir/Observation?code=first&_count={PAGE}"
 SECOND_PAGE = f"/fhir/Observation?code=second&_count={PAGE}"
+BASE = "/fhir"
+OBSERVATIONS = "/fhir/Observation"
+ENCOUNTER = "e-1"
+RECORDS = 32
+"""How many records are updated in turn: the gateway carries out one write at a time for each of them."""
+BUNDLED = 50
+"""The entries of a batch or transaction."""
 BINARY = "/fhir/Binary/large"
+BINARIES = "/fhir/Binary"
+UPLOADED_BYTES = 64_000_000
+EXPORT = "/fhir/Binary/export"
+EXPORT_BYTES = 500_000_000
 
 _SERVER = "http://upstream.invalid/fhir"
-_GROWTH = (500, 5000)
+GROWTH = (500, 5000)
+_NARRATIVE = (
+    '<div xmlns="http://www.w3.org/1999/xhtml"><b>Größe &amp; Gewicht</b> der Patientin: 181 cm &lt; 190 cm</div>'
+)
+_HTML_LETTER = re.compile("[<>&']")
 
 
 def bundle_of(entries: int) -> str:
@@ -32,7 +51,7 @@ def bundle_of(entries: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The folder that nginx serves; a search is told by `code` in its query, whatever else a gateway adds to it."""
+    """The folder that nginx serves. A search is recognised by `code` in its query, whatever a gateway adds to it."""
 
     root: Path
 
@@ -47,6 +66,10 @@ class Site:
     def binary(self) -> Path:
         return self.root / "fhir/Binary/large"
 
+    @property
+    def export(self) -> Path:
+        return self.root / "fhir/Binary/export"
+
 
 def observation(name: str, patient: str, analytes: int) -> dict[str, Any]:
     """A laboratory panel: each analyte adds about 215 bytes."""
@@ -58,7 +81,7 @@ def observation(name: str, patient: str, analytes: int) -> dict[str, Any]:
         "category": [{"coding": [_coding("http://terminology.hl7.org/CodeSystem/observation-category", "laboratory")]}],
         "code": {"coding": [_coding("http://loinc.org", "24323-8")], "text": "Comprehensive metabolic panel"},
         "subject": {"reference": f"Patient/{patient}"},
-        "encounter": {"reference": "Encounter/e-1"},
+        "encounter": {"reference": f"Encounter/{ENCOUNTER}"},
         "effectiveDateTime": "2026-02-03T03:00:00+00:00",
         "issued": "2026-02-03T04:05:06.789+00:00",
         "performer": [{"reference": "Practitioner/p-1"}, {"reference": "Organization/o-1"}],
@@ -83,13 +106,13 @@ def _coding(system: str, code: str) -> dict[str, str]:
 
 def searchset(patients: list[str], links: dict[str, str] | None = None) -> dict[str, Any]:
     """A page of matches, one Observation of about 3 KB for each patient named; `links` are the pages around it."""
-    own = {"self": f"{_SERVER}/Observation?_count={len(patients)}"}
+    self_link = {"self": f"{_SERVER}/Observation?code=all&_count={len(patients)}"}
     return {
         "resourceType": "Bundle",
         "id": "page-1",
         "type": "searchset",
         "total": len(patients),
-        "link": [{"relation": relation, "url": url} for relation, url in (own | (links or {})).items()],
+        "link": [{"relation": relation, "url": url} for relation, url in (self_link | (links or {})).items()],
         "entry": [
             {
                 "fullUrl": f"{_SERVER}/Observation/obs-{at}",
@@ -102,15 +125,15 @@ def searchset(patients: list[str], links: dict[str, str] | None = None) -> dict[
 
 
 def page_link(offset: int) -> str:
-    """A paging link as HAPI writes it: at the base, the search told by a handle.
+    """A paging link as HAPI writes it: at the base, with a handle of the search.
 
-    The upstream serves the second page for all of them: the load follows no further.
+    The upstream serves the second page for all of them, because the load follows no further.
     """
     return f"{_SERVER}?_getpages=9c1f7e52-3a44-4f0e-8f0b-6a1d2b3c4d5e&_getpagesoffset={offset}&_count={PAGE}"
 
 
 def capability_statement() -> dict[str, Any]:
-    """What a gateway may ask for when it starts."""
+    """The CapabilityStatement, which a gateway may read at start."""
     parameters = [
         {"name": "patient", "type": "reference"},
         {"name": "subject", "type": "reference"},
@@ -125,6 +148,7 @@ def capability_statement() -> dict[str, Any]:
         "date": "2026-02-03",
         "kind": "instance",
         "fhirVersion": "4.0.1",
+        "implementation": {"description": "a FHIR server that names itself otherwise", "url": _SERVER},
         "format": ["json"],
         "rest": [
             {
@@ -138,37 +162,62 @@ def capability_statement() -> dict[str, Any]:
     }
 
 
-def write_site(root: Path) -> Site:
-    """Write what is served, except the 200 MB, which are made when a row needs them."""
-    site = Site(root)
-    files: dict[Path, dict[str, Any]] = {
-        site.read: observation("obs-1", PATIENT, 6),
-        root / f"fhir/Patient/{PATIENT}": {"resourceType": "Patient", "id": PATIENT, "active": True},
-        root / "fhir/metadata": capability_statement(),
-        site.bundle("all"): searchset([PATIENT] * PAGE),
-        site.bundle("half"): searchset([PATIENT, OTHER_PATIENT] * (PAGE // 2)),
-        site.bundle("large"): searchset([PATIENT] * LARGE_PAGE),
-        site.bundle("first"): searchset([PATIENT], {"next": page_link(PAGE)}),
-        site.bundle("second"): searchset([PATIENT] * PAGE, {"next": page_link(2 * PAGE), "previous": page_link(0)}),
-        **{site.bundle(f"entries-{count}"): searchset([PATIENT] * count) for count in _GROWTH},
-    }
-    for path, body in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(compact(body))
-    return site
-
-
 def write_binary(site: Site) -> None:
     """200 MB of NDJSON, made once and kept."""
-    if site.binary.exists() and site.binary.stat().st_size >= LARGE_BYTES:
+    _write_lines(site.binary, LARGE_BYTES, analytes=9)
+
+
+def write_export(site: Site) -> None:
+    """500 MB of NDJSON, made once and kept."""
+    _write_lines(site.export, EXPORT_BYTES, analytes=2)
+
+
+def _write_lines(path: Path, size: int, *, analytes: int) -> None:
+    if path.exists() and path.stat().st_size >= size:
         return
-    chunk = b"".join(compact(observation(f"obs-{at}", PATIENT, 9)) + b"\n" for at in range(300))
-    site.binary.parent.mkdir(parents=True, exist_ok=True)
-    with site.binary.open("wb") as file:
-        while file.tell() < LARGE_BYTES:
+    chunk = b"".join(compact(observation(f"obs-{at}", PATIENT, analytes)) + b"\n" for at in range(300))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        while file.tell() < size:
             file.write(chunk)
 
 
+def export_manifest(base: str) -> dict[str, Any]:
+    """The manifest of a complete export with one file, `EXPORT`."""
+    output = [{"type": "Observation", "url": f"{base}{EXPORT.removeprefix('/fhir')}"}]
+    return {
+        "transactionTime": "2026-02-03T04:05:06.789Z",
+        "request": f"{base}/$export",
+        "requiresAccessToken": False,
+        "output": output,
+        "error": [],
+    }
+
+
 def compact(body: dict[str, Any]) -> bytes:
-    """JSON without spaces, as FHIR servers send it when nobody asks for `_pretty`."""
+    """JSON without spaces, as FHIR servers send it unless `_pretty` is requested."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def pretty(body: dict[str, Any]) -> bytes:
+    """JSON with a line for each member, as some FHIR servers send it to everybody."""
+    return json.dumps(body, indent=2, ensure_ascii=False).encode()
+
+
+def escaped(body: dict[str, Any]) -> bytes:
+    """JSON in ASCII, and without a letter of HTML, as the encoders of .NET and Go write it."""
+    text = json.dumps(body, separators=(",", ":"))
+    return _HTML_LETTER.sub(lambda letter: f"\\u{ord(letter[0]):04x}", text).encode()
+
+
+def with_narratives(page: dict[str, Any]) -> dict[str, Any]:
+    """The page with a narrative in each resource."""
+    text = {"text": {"status": "generated", "div": _NARRATIVE}}
+    return page | {"entry": [{**entry, "resource": entry["resource"] | text} for entry in page["entry"]]}
+
+
+def with_absolute_references(page: dict[str, Any], base: str) -> dict[str, Any]:
+    """The page with every reference absolute, as servers with several tenants or versions write them."""
+    text = json.dumps(page).replace('"reference": "', f'"reference": "{base}/')
+    absolute: dict[str, Any] = json.loads(text)
+    return absolute

@@ -1,4 +1,4 @@
-"""Envoy as the peer: jwt_authn with its cache on and RBAC by path and claims, and the same with a look at the body."""
+"""Envoy as the peer: jwt_authn with its cache and RBAC by path and claims, and the same with a check of the body."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ function envoy_on_response(handle)
   local text = buffer:getBytes(0, buffer:length())
   local from = find(text, start, 1)
   while from do
-    local next_one = find(text, start, from + 1)
-    local entry = string.sub(text, from, next_one or -1)
+    local next_start = find(text, start, from + 1)
+    local entry = string.sub(text, from, next_start or -1)
     if not find(entry, own, 1) then
       handle:headers():replace(":status", "403")
       buffer:setBytes("{}")
       return
     end
-    from = next_one
+    from = next_start
   end
 end
 """
 
 
 class Envoy(Server):
-    """What one would put in front of a FHIR server today: it checks the token and the path, not what comes back."""
+    """What one would put in front of a FHIR server today: it checks the token and the path, not the response."""
 
     name = "envoy"
 
     def command(self) -> list[str]:
         path = self.file(".json", json.dumps(self.configuration(), indent=1))
         limits = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        return [str(self.place.envoy), "-c", str(path), *limits]
+        return [str(self.setup.envoy), "-c", str(path), *limits]
 
     def filters(self) -> list[dict[str, Any]]:
         """The HTTP filters before the router."""
@@ -74,7 +74,7 @@ class Envoy(Server):
         }
         chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         listener: dict[str, Any] = {"name": "in", "address": _address(self.port), "filter_chains": [chain]}
-        endpoint = {"endpoint": {"address": _address(self.place.upstream_port)}}
+        endpoint = {"endpoint": {"address": _address(self.setup.upstream_port)}}
         cluster: dict[str, Any] = {
             "name": "fhir",
             "type": "STATIC",
@@ -88,7 +88,7 @@ class Envoy(Server):
         provider = {
             "issuer": ISSUER,
             "audiences": [AUDIENCE],
-            "local_jwks": {"inline_string": self.place.issuer.jwks},
+            "local_jwks": {"inline_string": self.setup.issuer.jwks},
             "payload_in_metadata": _PAYLOAD,
             "jwt_cache_config": {"jwt_cache_size": 20_000, "jwt_max_token_size": 16_384},
         }
@@ -99,8 +99,8 @@ class Envoy(Server):
 class EnvoyWithBody(Envoy):
     """The same, and a Lua filter that looks in every entry for a reference to the patient of the token.
 
-    It allows white space between the tokens of the JSON, as a check has to that is to work with any FHIR server. It
-    is no verification: any reference to the patient, from any element, satisfies it.
+    It allows white space between the tokens of the JSON, so that it works with any FHIR server. It verifies nothing:
+    any reference to the patient, from any element, satisfies it.
     """
 
     name = "envoy-lua"
@@ -113,7 +113,7 @@ class EnvoyWithBody(Envoy):
 
 
 class EnvoyWithPlainBody(EnvoyWithBody):
-    """The cheapest such filter: it finds fixed text, so it works only with an upstream that sends compact JSON."""
+    """The cheapest such filter. It finds fixed text, so it works only with an upstream that sends compact JSON."""
 
     name = "envoy-lua-plain"
     search = _BY_PLAIN_TEXT

@@ -1,4 +1,4 @@
-"""A bare ASGI application that answers with the same bytes as the upstream: what uvicorn costs without any work."""
+"""A bare ASGI application that sends the same bytes as the upstream: the cost of uvicorn without any work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY = b"{}"
 async def app(
     scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[dict[str, Any]], Awaitable[None]]
 ) -> None:
-    """Answer by the path alone; the query is not looked at."""
+    """Respond by the path alone; the query is ignored."""
     if scope["type"] != "http":
         return
     body = _BODIES.get(scope["path"], _EMPTY)

@@ -1,4 +1,4 @@
-"""What is computed from the measured runs: CPU per request, paired ratios, medians, and the rows of the result."""
+"""The arithmetic of the result: CPU time per request, paired ratios, medians and rows."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from statistics import median
 
 
 class Unit(Enum):
-    """What a row's CPU time is counted by."""
+    """The unit that a row's CPU time is divided by."""
 
     REQUEST = "request"
     ENTRY = "entry"
+    ROUND_TRIP = "round trip"
+    RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of load against one server: requests answered, CPU seconds the server used, and what disturbed it."""
+    """One run of load against one server: responses, CPU seconds of the server, and the disturbance by others."""
 
     requests: int
     cpu_seconds: float
     wall_seconds: float
     foreign_cores: float
-    """CPU used meanwhile by processes that are not part of the benchmark, in cores (0.1 is a tenth of one core)."""
+    """CPU used by processes that are not part of the benchmark, in cores (0.1 is a tenth of one core)."""
     units: int = 1
-    """What each request counts for: 1, or the entries of its answer in a row that counts by the entry."""
+    """The units of each request: 1, or the entries of its response in a row that counts by the entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Four runs in the order ours, peer, peer, ours: a slow drift of the machine weighs on both sides alike."""
+    """Four runs in the order ours, peer, peer, ours, so that a slow drift of the machine affects both sides alike."""
 
     ours: tuple[Run, Run]
     peer: tuple[Run, Run]
@@ -45,7 +47,7 @@ class Round:
 
     @property
     def ratio(self) -> float:
-        """Requests (or entries) per CPU second, ours over the peer's: above 1 we are the cheaper one."""
+        """Requests (or entries) per CPU second, ours over the peer's. Above 1 the gateway is cheaper."""
         return self.peer_us / self.ours_us
 
     @property
@@ -55,10 +57,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The least ratio that is asked for, and how the table words it."""
+    """The minimum ratio, and its text in the table."""
 
     ratio: float
-    words: str
+    text: str
 
 
 def at_least(ratio: float) -> Goal:
@@ -103,31 +105,33 @@ class MemoryRow:
 
 
 def per_unit(runs: Iterable[Run]) -> float:
-    """CPU microseconds per request, or per entry, over several runs taken together."""
-    kept = list(runs)
-    return 1e6 * sum(run.cpu_seconds for run in kept) / sum(run.requests * run.units for run in kept)
+    """CPU microseconds per request, or per entry, over several runs together."""
+    all_runs = list(runs)
+    return 1e6 * sum(run.cpu_seconds for run in all_runs) / sum(run.requests * run.units for run in all_runs)
 
 
 def per_second(runs: Iterable[Run]) -> float:
-    """Requests per second of wall time: printed for orientation, never judged."""
-    kept = list(runs)
-    return sum(run.requests for run in kept) / sum(run.wall_seconds for run in kept)
+    """Requests per second of wall time, printed for orientation only."""
+    all_runs = list(runs)
+    return sum(run.requests for run in all_runs) / sum(run.wall_seconds for run in all_runs)
 
 
-def select(rounds: Sequence[Round], wanted: int, quiet: float) -> tuple[list[Round], bool]:
-    """The rounds to judge by, and whether others' work had to be accepted.
+def select_rounds(rounds: Sequence[Round], wanted: int, quiet: float) -> tuple[list[Round], bool]:
+    """The rounds that count, and whether disturbed ones are among them.
 
-    Rounds in which foreign processes used more than `quiet` cores are discarded. When too few are left, the least
-    disturbed of the others fill the number, and the row is marked as noisy.
+    Rounds in which other processes used more than `quiet` cores are discarded. If too few are left, the least
+    disturbed ones are used as well, and the row is marked as noisy.
     """
-    clean = [one for one in rounds if one.foreign_cores <= quiet]
-    if len(clean) >= wanted:
-        return clean, False
-    disturbed = sorted((one for one in rounds if one.foreign_cores > quiet), key=lambda one: one.foreign_cores)
-    return clean + disturbed[: wanted - len(clean)], True
+    undisturbed = [measured for measured in rounds if measured.foreign_cores <= quiet]
+    if len(undisturbed) >= wanted:
+        return undisturbed, False
+    disturbed = sorted(
+        (measured for measured in rounds if measured.foreign_cores > quiet), key=lambda measured: measured.foreign_cores
+    )
+    return undisturbed + disturbed[: wanted - len(undisturbed)], True
 
 
-def row(
+def make_row(
     name: str,
     peer: str,
     rounds: Sequence[Round],
@@ -137,29 +141,29 @@ def row(
     unit: Unit = Unit.REQUEST,
 ) -> Row:
     """The median of the paired ratios, with its range, and the medians of both sides."""
-    kept, noisy = select(rounds, wanted, quiet)
-    ratios = [one.ratio for one in kept]
-    middle = median(ratios)
+    selected, noisy = select_rounds(rounds, wanted, quiet)
+    ratios = [measured.ratio for measured in selected]
+    median_ratio = median(ratios)
     return Row(
         name=name,
         peer=peer,
-        ratio=round(middle, 3),
+        ratio=round(median_ratio, 3),
         min=round(min(ratios), 3),
         max=round(max(ratios), 3),
-        ours_us=round(median(one.ours_us for one in kept), 1),
-        peer_us=round(median(one.peer_us for one in kept), 1),
-        rounds=len(kept),
-        discarded=len(rounds) - len(kept),
+        ours_us=round(median(measured.ours_us for measured in selected), 1),
+        peer_us=round(median(measured.peer_us for measured in selected), 1),
+        rounds=len(selected),
+        discarded=len(rounds) - len(selected),
         noisy=noisy,
-        ours_rps=round(median(per_second(one.ours) for one in kept)),
-        peer_rps=round(median(per_second(one.peer) for one in kept)),
-        goal=goal.words if goal else None,
-        met=middle >= goal.ratio if goal else None,
+        ours_rps=round(median(per_second(measured.ours) for measured in selected)),
+        peer_rps=round(median(per_second(measured.peer) for measured in selected)),
+        goal=goal.text if goal else None,
+        met=median_ratio >= goal.ratio if goal else None,
         unit=unit.value,
     )
 
 
-def memory_row(name: str, size: float, most: float) -> MemoryRow:
-    """A figure of memory (bytes) beside the most that is allowed (MB)."""
+def make_memory_row(name: str, size: float, limit: float) -> MemoryRow:
+    """A size in bytes beside its limit in MB."""
     mb = size / 1e6
-    return MemoryRow(name, round(mb, 1), f"<= {most:g} MB", mb <= most)
+    return MemoryRow(name, round(mb, 1), f"<= {limit:g} MB", mb <= limit)

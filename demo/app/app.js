@@ -12,9 +12,35 @@ const PAGES = 3;
 const at = (id) => document.getElementById(id);
 const settings = fetch("settings.json").then((answer) => answer.json());
 
+// What the gateway says about a refusal: the text and the reason of its OperationOutcome, or the error of a token request.
+function reasonOf(error) {
+  const message = String(error.message || error);
+  try {
+    const outcome = JSON.parse(message.slice(message.indexOf("{"), message.lastIndexOf("}") + 1));
+    const { text, coding } = outcome.issue[0].details;
+    return `${text} (${coding[0].code})`;
+  } catch {
+    return message.split("\n").filter((line) => !line.startsWith("URL:")).join(" ").slice(0, 400);
+  }
+}
+
+const hasEnded = (error) => error.status === 401 || /invalid_grant|expired/i.test(String(error.message));
+
 function say(error) {
-  at("problem").textContent = error ? String(error.message || error).slice(0, 400) : "";
+  at("problem").textContent = error ? reasonOf(error) : "";
   at("problem").hidden = !error;
+}
+
+// Revoked or expired: nothing of the record stays on the page, and the way to connect again is open.
+function end(error) {
+  sessionStorage.clear();
+  at("who").textContent = "The access has ended";
+  at("panels").replaceChildren();
+  for (const id of ["more", "renew", "leave"]) at(id).hidden = true;
+  at("granted").hidden = true;
+  at("start").hidden = false;
+  say(`The app may no longer read the record. You can connect it again. The server says: ${reasonOf(error)}`);
+  document.body.dataset.state = "ended";
 }
 
 function element(name, text) {
@@ -31,7 +57,9 @@ const nameOf = (patient) => {
 function lineOf(resource) {
   const concept = resource.code || resource.medicationCodeableConcept || (resource.type || [])[0] || {};
   const what = concept.text || ((concept.coding || [])[0] || {}).display || resource.resourceType;
-  const value = resource.valueQuantity ? `${resource.valueQuantity.value} ${resource.valueQuantity.unit || ""}` : "";
+  const parts = (resource.component || []).map((part) => part.valueQuantity).filter(Boolean);
+  const quantity = resource.valueQuantity || (parts.length ? { ...parts[0], value: parts.map((part) => part.value).join("/") } : null);
+  const value = quantity ? `${quantity.value} ${quantity.unit || ""}` : "";
   const when = resource.effectiveDateTime || resource.onsetDateTime || resource.authoredOn || (resource.period || {}).start;
   return [what, value, (when || "").slice(0, 10)];
 }
@@ -51,7 +79,8 @@ async function panel(client, type, title) {
     }
     section.append(table);
   } catch (error) {
-    section.append(element("p", `Not allowed: ${String(error.message).split("\n")[0].slice(0, 200)}`));
+    if (hasEnded(error)) throw error;
+    section.append(element("p", `${error.status === 404 ? "Not found" : "Not allowed"}: ${reasonOf(error)}`));
   }
 }
 
@@ -75,6 +104,7 @@ async function show(client) {
       at("panels").append(list);
     }
   } catch (error) {
+    if (hasEnded(error)) return end(error);
     at("who").textContent = "No access";
     say(error);
   }
@@ -95,10 +125,12 @@ async function begin() {
     say(asked.get("error_description") || asked.get("error"));
     return;
   }
-  if (!asked.has("code") && !asked.has("state")) return;
+  // After a reload the library finds its session again by this key.
+  if (!asked.has("code") && !sessionStorage.getItem("SMART_KEY")) return;
   const client = await FHIR.oauth2.ready();
+  if (!client.state.tokenResponse) return;
   at("more").addEventListener("click", () => show(client));
-  at("renew").addEventListener("click", () => client.refresh().then(() => show(client), say));
+  at("renew").addEventListener("click", () => client.refresh().then(() => show(client), (error) => (hasEnded(error) ? end(error) : say(error))));
   at("leave").addEventListener("click", () => {
     sessionStorage.clear();
     location.assign("index.html");

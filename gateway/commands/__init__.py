@@ -1,1 +1,1 @@
-"""What each command does: one file a command."""
+"""The command line, and what each command does."""

@@ -1,27 +1,27 @@
-"""Development tokens: a key beside the configured JWKS file, and tokens signed with it."""
+"""Development tokens, and the key that signs them. The key lies beside the configured JWKS file."""
 
 import json
 import secrets
 import time
 from pathlib import Path
 
-from gateway.keys.development import development_key, mint, public_jwks
+from gateway.credentials.development_key import load_or_create_key, public_jwks, sign_access_token
 from gateway.settings.issuers import Issuer
 from gateway.settings.model import Settings
 
 
 class MintError(Exception):
-    """No token, and why, in a sentence for the person at the terminal."""
+    """No token can be minted. The message is for the person at the terminal."""
 
 
-def private_path(jwks_file: Path) -> Path:
+def private_key_path(jwks_file: Path) -> Path:
     """Where the private key of a development JWKS lies: `jwks.json` has `jwks.private.json` beside it."""
     return jwks_file.with_name(f"{jwks_file.stem}.private{jwks_file.suffix}")
 
 
-def make_key(jwks_file: Path) -> None:
-    """Make the key if there is none, and write its public half to `jwks_file`."""
-    key = development_key(private_path(jwks_file))
+def write_development_key(jwks_file: Path) -> None:
+    """Make the private key if there is none, and write its public half to `jwks_file`."""
+    key = load_or_create_key(private_key_path(jwks_file))
     jwks_file.write_text(json.dumps(public_jwks(key), indent=2) + "\n", encoding="ascii")
 
 
@@ -45,13 +45,13 @@ def mint_token(
         "exp": now + lifetime,
         "jti": secrets.token_hex(8),
     }
-    return mint(development_key(path), claims)
+    return sign_access_token(load_or_create_key(path), claims)
 
 
 def _development_issuer(settings: Settings) -> tuple[Issuer, Path]:
     for issuer in settings.issuers:
         if issuer.jwks_file is not None:
-            path = private_path(Path(issuer.jwks_file))
+            path = private_key_path(Path(issuer.jwks_file))
             if path.exists():
                 return issuer, path
     raise MintError(

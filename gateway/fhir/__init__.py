@@ -1,1 +1,1 @@
-"""What a FHIR R4 request and answer are, as values: interactions, queries, references, compartments, bundles."""
+"""FHIR R4 as values: requests, search queries, references, resources, compartments and Bundles. No I/O."""

@@ -1,17 +1,17 @@
-"""References between resources: which resource a `reference` string names, if it is one of this server's."""
+"""References between resources: parsing of `Reference.reference` strings."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_LITERAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
+ID_PATTERN = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_RELATIVE_REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A literal reference to a resource of this server (FHIR R4, References 2.3.0.1)."""
+    """A literal reference to a resource of the FHIR server (FHIR R4, References 2.3.0.1)."""
 
     resource_type: str
     id: str
@@ -23,27 +23,39 @@ class Reference:
 
 
 def parse_reference(text: str, bases: Sequence[str] = ()) -> Reference | None:
-    """The resource that `text` names, or None where it names none of ours.
+    """The resource that `text` refers to, or None if it is not a resource of the FHIR server.
 
-    `bases` are the absolute base URLs, without trailing slash, under which our resources are known (the public one
-    and the upstream's). Contained (`#x`), `urn:` and foreign absolute references are None: they never prove membership.
+    `bases` are the base URLs of the FHIR server, without trailing slash: the public one and the internal one. Contained
+    (`#x`), `urn:` and foreign absolute references return None, so they never prove membership of a compartment.
     """
-    match = _LITERAL.fullmatch(text)
+    match = _RELATIVE_REFERENCE.fullmatch(text)
     if match is None:
         for base in bases:
             if text.startswith(base) and text[len(base) : len(base) + 1] == "/":
-                match = _LITERAL.fullmatch(text, len(base) + 1)
-            if match is not None:  # one base may lie under the other
+                match = _RELATIVE_REFERENCE.fullmatch(text, len(base) + 1)
+            if match is not None:  # one base URL can be a prefix of the other
                 break
     if match is None or match[2] in {".", ".."}:
         return None
     return Reference(match[1], match[2], match[3])
 
 
-def references_in(value: Any, bases: Sequence[str]) -> Iterator[Reference]:
-    """Our resources that an element of type Reference names, be it one or a list; `bases` as in `parse_reference`."""
-    for one in value if isinstance(value, list) else [value]:
-        text = one.get("reference") if isinstance(one, dict) else None
+def iterate_objects(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in `tree`, at any depth."""
+    pending = [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+            yield value
+
+
+def find_references(value: Any, bases: Sequence[str]) -> Iterator[Reference]:
+    """The references in an element of type Reference, single or repeating. `bases` as in `parse_reference`."""
+    for element in value if isinstance(value, list) else [value]:
+        text = element.get("reference") if isinstance(element, dict) else None
         reference = parse_reference(text, bases) if isinstance(text, str) else None
         if reference is not None:
             yield reference

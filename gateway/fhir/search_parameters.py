@@ -28,9 +28,10 @@ class SearchType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchParameter:
-    """One parameter for one resource type.
+    """The definition of a search parameter for one resource type.
 
-    `expression` is the FHIRPath of that type alone; `targets` are the types a reference may lead to, empty for any.
+    `expression` is the FHIRPath for that type alone. `targets` are the types that a reference may have as its target;
+    empty means any.
     """
 
     name: str
@@ -39,26 +40,26 @@ class SearchParameter:
     targets: frozenset[str]
 
 
-# Defined for every type and evaluable on it; the other universal ones search an index, not an element.
+# The parameters of every type that can be evaluated on a resource. The others (`_text`, `_list` ...) need an index.
 COMMON_PARAMETERS = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"})
 
-# One path, and perhaps the type that its reference must lead to.
-_PLAIN_PATH = re.compile(r"(?P<type>[A-Za-z]+)\.(?P<path>[A-Za-z.]+?)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
+# One path, optionally with a filter on the type of the reference target.
+_SINGLE_PATH = re.compile(r"(?P<type>[A-Za-z]+)\.(?P<path>[A-Za-z.]+?)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
 _TABLES = Path(__file__).parent / "tables"
 _PARAMETERS = json.loads((_TABLES / "search_parameters.json").read_text(encoding="utf-8"))
 _ELEMENTS = json.loads((_TABLES / "elements.json").read_text(encoding="utf-8"))
 
-# Path of a choice element as expressions write it, without `[x]`, to the type suffixes it can have.
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+# The path of a choice element as expressions write it, without `[x]`, to its possible type suffixes.
+CHOICE_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {path: tuple(types) for path, types in _ELEMENTS["choices"].items()}
 )
-_REPEATING = {name: frozenset(paths) for name, paths in _ELEMENTS["repeating"].items()}
+_REPEATING_PATHS = {name: frozenset(paths) for name, paths in _ELEMENTS["repeating"].items()}
 
 
 @lru_cache(maxsize=256)
-def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
-    """The parameters of a type by name, the universal ones among them; none for what is no R4 type."""
+def get_search_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
+    """The search parameters of a type by name, including the common ones. Empty for a type that is not in R4."""
     if resource_type not in RESOURCE_TYPES:
         return MappingProxyType({})
     common = {name: row for name, row in _PARAMETERS["Resource"].items() if name in COMMON_PARAMETERS}
@@ -76,36 +77,39 @@ def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
     )
 
 
-def repeats(resource_type: str, path: str) -> bool:
-    """Whether an element on the way of an expression may stand more than once; `path` is below the type."""
-    return path in _REPEATING.get(resource_type, ()) or path in _REPEATING["Resource"]
+def is_repeating(resource_type: str, path: str) -> bool:
+    """Whether an element that search expressions use can repeat. `path` is the element path below the type."""
+    return path in _REPEATING_PATHS.get(resource_type, ()) or path in _REPEATING_PATHS["Resource"]
 
 
-def aliases(resource_type: str, name: str) -> frozenset[str]:
-    """The parameters that read the same element, `name` among them: `patient` is `subject` held to patients."""
-    definitions = parameters_of(resource_type)
+def find_aliases(resource_type: str, name: str) -> frozenset[str]:
+    """The parameters that search the same element, including `name`: `patient` is `subject` limited to patients."""
+    definitions = get_search_parameters(resource_type)
     if name not in definitions:
         return frozenset({name})
-    element = _element(definitions[name].expression)
-    return frozenset(other for other, one in definitions.items() if _element(one.expression) == element)
+    element = _get_element_path(definitions[name].expression)
+    return frozenset(
+        alias for alias, definition in definitions.items() if _get_element_path(definition.expression) == element
+    )
 
 
-def only_reference(resource_type: str, name: str) -> str | None:
-    """The element (its path below the type) that a reference parameter reads, where it holds one reference at most.
+def find_single_reference_path(resource_type: str, name: str) -> str | None:
+    """The element that a reference parameter searches, as a path below the type, if it can hold only one reference.
 
-    None for all others: an element that repeats, or of which one above it does; several elements; no reference.
+    None if the element or one of its parents repeats, if there are several elements, or if the parameter is not of
+    type reference.
     """
-    definition = parameters_of(resource_type).get(name)
+    definition = get_search_parameters(resource_type).get(name)
     if definition is None or definition.type is not SearchType.REFERENCE:
         return None
-    match = _PLAIN_PATH.fullmatch(definition.expression)
+    match = _SINGLE_PATH.fullmatch(definition.expression)
     if match is None or match["type"] != resource_type:
         return None
     names = match["path"].split(".")
     paths = (".".join(names[: depth + 1]) for depth in range(len(names)))
-    return None if any(repeats(resource_type, path) for path in paths) else match["path"]
+    return None if any(is_repeating(resource_type, path) for path in paths) else match["path"]
 
 
-def _element(expression: str) -> str:
-    """The element that an expression reads, without its filter by type."""
+def _get_element_path(expression: str) -> str:
+    """The element path of an expression, without a filter by type."""
     return expression.split(".where(", maxsplit=1)[0].strip("() ")

@@ -1,1 +1,1 @@
-"""OAuth 2.0, OpenID Connect and SMART launch as functions over values."""
+"""OAuth 2.0, OpenID Connect and SMART App Launch as pure functions over values."""

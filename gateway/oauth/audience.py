@@ -1,22 +1,23 @@
-"""Whether `aud` names our FHIR base, so that no app sends a token of ours elsewhere (checklist A-8, A-9)."""
+"""Checks `aud`, so that an app does not send a token issued here to another server (checklist A-8, A-9)."""
 
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-def is_our_base(audience: str, base: str) -> bool:
-    """Whether `audience` is `base`: one trailing slash, case of scheme and host, and the default port are forgiven.
+def is_fhir_base_url(audience: str, fhir_base_url: str) -> bool:
+    """Whether `audience` is our FHIR base URL.
 
-    Nothing else is (fixed choice 3, edge case 14): not a path below, not a query, not a fragment, even an empty one.
+    One trailing slash, the case of scheme and host, and the default port may differ. Nothing else may (fixed choice 3,
+    edge case 14): a longer path, a query or a fragment, even an empty one, is refused.
     """
-    if any(mark in audience for mark in "?#\\") or not all("!" <= one <= "~" for one in audience):
+    if any(character in audience for character in "?#\\") or not all("!" <= character <= "~" for character in audience):
         return False
-    told, ours = _parts(audience), _parts(base)
-    return told is not None and told == ours
+    normalised = _normalise(audience)
+    return normalised is not None and normalised == _normalise(fhir_base_url)
 
 
-def _parts(url: str) -> tuple[str, str, int | None, str] | None:
+def _normalise(url: str) -> tuple[str, str, int | None, str] | None:
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,11 +1,12 @@
-"""The errors of OAuth 2.0, OpenID Connect and SMART launch, and the three ways in which one is told.
+"""The errors of OAuth 2.0, OpenID Connect and SMART launch, and the three ways in which they are returned.
 
-OAuthError                 answered as JSON by the token, introspection and revocation endpoints (RFC 6749 5.2)
-AuthorizationError         the authorization endpoint cannot go on
-├── PageError              told to the person on a page: nobody trustworthy to send them back to (RFC 6749 4.1.2.1)
-└── RedirectError          told to the app by a redirect
+OAuthError                 returned as JSON by the token, introspection and revocation endpoints (RFC 6749 5.2)
+AuthorizationError         an authorization request fails
+├── PageError              shown to the user on a page: the redirect URI is not valid (RFC 6749 4.1.2.1)
+└── RedirectError          sent to the app by a redirect
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -29,26 +30,26 @@ class ErrorCode(StrEnum):
 
 
 class OAuthError(Exception):
-    """Speaks in three voices: `code` for the machine, `description` for the app's developer, `detail` for our log.
+    """An error response in JSON. `description` is for the app's developer, `detail` only for our log.
 
-    `description` is ASCII without quotes and backslashes (RFC 6749 5.2). `basic` asks for a 401 that names the Basic
-    scheme, as a failed Basic authentication must have it; `too_many` for a 429, where only waiting helps (RFC 6585 4).
+    `description` is ASCII without quotes and backslashes (RFC 6749 5.2). `basic` makes it a 401 with
+    a Basic challenge, for failed Basic authentication. `retry_after`, in seconds, makes it a 429 (RFC 6585 4).
     """
 
     def __init__(
-        self, code: ErrorCode, description: str, *, detail: str = "", basic: bool = False, too_many: bool = False
+        self, code: ErrorCode, description: str, *, detail: str = "", basic: bool = False, retry_after: int = 0
     ) -> None:
         super().__init__(code.value)
         self.code = code
-        self.description = told(description)
+        self.description = sanitise_description(description)
         self.detail = detail
         self.basic = basic
-        self.too_many = too_many
+        self.retry_after = retry_after
 
     @property
     def status(self) -> int:
-        """HTTP status: 401 only where Basic was tried; suites of the field want 400 for all else (ER, edge case 66)."""
-        if self.too_many:
+        """The HTTP status. Test suites expect 401 only after failed Basic authentication (ER, edge case 66)."""
+        if self.retry_after:
             return 429
         if self.code is ErrorCode.SERVER_ERROR:
             return 500
@@ -61,32 +62,62 @@ class AuthorizationError(Exception):
     """The authorization request cannot be granted."""
 
 
-class PageError(AuthorizationError):
-    """No redirect: the client or where it wants the answer is not to be trusted (A-3, A-4, edge cases 9-11)."""
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The link that leads on from an error page."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        """`reason` is a stable word for log and page, `message` a plain sentence."""
+    href: str
+    text: str
+
+
+class PageError(AuthorizationError):
+    """Shown on a page, without a redirect: client or redirect URI are not valid (A-3, A-4, edge cases 9-11)."""
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        title: str = "",
+        advice: str = "",
+        way_back: WayBack | None = None,
+        status: int = 400,
+        retry_after: int = 0,
+    ) -> None:
+        """`reason` is a stable code for log and page, `message` says to the user what happened, `advice` what to do.
+
+        Every page links to the start page as well. A `status` below 400 is no refusal. `retry_after`, in seconds, makes
+        it a 429 (RFC 6585 4). `app_name` is the app that the page is about, if it is known.
+        """
         super().__init__(reason)
         self.reason = reason
         self.message = message
+        self.title = title
+        self.advice = advice
+        self.way_back = way_back
+        self.status = 429 if retry_after else status
+        self.retry_after = retry_after
+        self.app_name = ""
 
 
 class RedirectError(AuthorizationError):
-    """Told to the app at a redirect URI that is its own."""
+    """Sent to the app at its registered redirect URI."""
 
     def __init__(self, code: ErrorCode, description: str, *, redirect_uri: str, state: str | None) -> None:
         super().__init__(code.value)
         self.code = code
-        self.description = told(description)
+        self.description = sanitise_description(description)
         self.redirect_uri = redirect_uri
         self.state = state
 
     def parameters(self) -> list[tuple[str, str]]:
-        """What is added to the redirect URI; no `state` where none came (edge case 16)."""
+        """The parameters for the redirect URI, with `state` only if the request had one (edge case 16)."""
         pairs = [("error", self.code.value), ("error_description", self.description)]
         return pairs if self.state is None else [*pairs, ("state", self.state)]
 
 
-def told(description: str) -> str:
-    """The characters that an `error_description` may have (RFC 6749 5.2); others become a question mark."""
-    return "".join(one if " " <= one <= "~" and one not in '"\\' else "?" for one in description)[:400]
+def sanitise_description(description: str) -> str:
+    """Replace characters that an `error_description` must not have by question marks (RFC 6749 5.2)."""
+    return "".join(
+        character if " " <= character <= "~" and character not in '"\\' else "?" for character in description[:400]
+    )

@@ -1,4 +1,4 @@
-"""Proof Key for Code Exchange, S256 alone (RFC 7636; checklist PK-1, PK-2, T-15)."""
+"""Proof Key for Code Exchange, only S256 (RFC 7636; checklist PK-1, PK-2, T-15)."""
 
 import base64
 import hashlib
@@ -11,18 +11,18 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
 def is_challenge(text: str) -> bool:
-    """Whether it has the form of an S256 challenge: base64url of 32 bytes, without padding."""
+    """Whether the text has the form of an S256 challenge: base64url of 32 bytes, without padding."""
     return _CHALLENGE.fullmatch(text) is not None
 
 
-def challenge_of(verifier: str) -> str:
+def code_challenge(verifier: str) -> str:
     """The S256 challenge of a verifier."""
     digest = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def proves(verifier: str, challenge: str) -> bool:
-    """Whether the verifier has its form and belongs to the challenge; the challenge itself does not (edge case 47)."""
+def verifier_matches(verifier: str, challenge: str) -> bool:
+    """Whether the verifier is well-formed and matches the challenge (edge case 47)."""
     if _VERIFIER.fullmatch(verifier) is None:
         return False
-    return hmac.compare_digest(challenge_of(verifier), challenge)
+    return hmac.compare_digest(code_challenge(verifier), challenge)

@@ -1,1 +1,1 @@
-"""The language of SMART scopes: grammar, model, parse, algebra, and a plain sentence per scope."""
+"""SMART scopes: grammar, model, parsing, formatting, algebra, and a plain sentence for each scope."""

@@ -1,163 +1,183 @@
-"""What one scope says about another: covers, intersection, the shortest form of several (checklist 3.2, SC-13..SC-18).
+"""Relations between scopes: coverage, intersection, and the shortest form of several (checklist 3.2, SC-13..SC-18).
 
-A constraint is read as what it demands: every pair of it, each pair any of its comma-separated values. All answers are
-on the safe side: `covers` is true only where it is certain, and an intersection permits nothing that both do not.
+Constraints are combined with AND, the comma-separated values of one constraint with OR. The results are on the safe
+side: `covers` is true only if it is certain, and an intersection permits only what both scopes permit.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 
-from gateway.scopes.model import ANY_TYPE, Constraint, ResourceScope, Scope
-from gateway.scopes.v1 import v1_word
-from gateway.scopes.values import alternatives
+from gateway.scopes.constraint_value_syntax import split_alternatives
+from gateway.scopes.coverage_index import (
+    CoverageIndex,
+    covers_apart_from_letters,
+    get_requirement,
+    get_requirements,
+    implies,
+)
+from gateway.scopes.model import ANY_TYPE, Constraint, Context, ResourceScope, Scope
+from gateway.scopes.parse_scopes import MAX_SCOPES
+from gateway.scopes.v1 import find_v1_word
 
-# A comma in their values does not part alternatives (R4 Search 3.1.1.5.6, 3.1.3).
-_NO_LIST = frozenset({"_filter", "_query", "_text", "_content"})
+
+class TooManyScopesError(Exception):
+    """An intersection has more scopes than a scope string may have."""
 
 
 def covers(wide: Scope, narrow: Scope) -> bool:
-    """Whether everything that `narrow` permits is certainly permitted by `wide`."""
+    """Whether `wide` certainly permits everything that `narrow` permits."""
     if not isinstance(wide, ResourceScope) or not isinstance(narrow, ResourceScope):
         return wide == narrow
-    return narrow.letters <= wide.letters and _reaches(wide, narrow)
+    return narrow.letters <= wide.letters and covers_apart_from_letters(
+        wide, get_requirements(wide), narrow, get_requirements(narrow)
+    )
 
 
-def covers_any(scopes: Iterable[Scope], narrow: Scope) -> bool:
-    """Whether one of the scopes covers `narrow`."""
-    return any(covers(wide, narrow) for wide in scopes)
+def covers_all(scopes: Iterable[Scope], several: Iterable[Scope]) -> bool:
+    """Whether each one of `several` is covered by one of the scopes."""
+    return all(map(_Cover(scopes).covers, several))
 
 
-def intersect(one: ResourceScope, other: ResourceScope) -> ResourceScope | None:
-    """What both permit: the narrower type, the common letters, both constraints; None where that is nothing.
+class _Cover:
+    """Tells whether one of its scopes covers another scope."""
 
-    It is said in the words of `one`: v1 where that was v1 and v1 can say it (SC-9, SC-11).
+    def __init__(self, scopes: Iterable[Scope]) -> None:
+        self._scopes = frozenset(scopes)
+        self._index = CoverageIndex(scope for scope in self._scopes if isinstance(scope, ResourceScope))
+
+    def covers(self, narrow: Scope) -> bool:
+        return narrow in self._scopes or (
+            isinstance(narrow, ResourceScope)
+            and any(
+                narrow.letters <= self._index.scopes[position].letters for position in self._index.find_covering(narrow)
+            )
+        )
+
+
+def intersect(first: ResourceScope, second: ResourceScope) -> ResourceScope | None:
+    """The scope that both permit: the narrower type, the common letters, the constraints of both. None if empty.
+
+    It has the form of `first`: v1 if `first` is v1 and SMART 1.0 has the permission (SC-9, SC-11).
     """
-    letters = one.letters & other.letters
-    types = {one.resource_type, other.resource_type} - {ANY_TYPE}
-    if one.context is not other.context or not letters or len(types) > 1:
+    letters = first.letters & second.letters
+    types = {first.resource_type, second.resource_type} - {ANY_TYPE}
+    if first.context is not second.context or not letters or len(types) > 1:
         return None
     resource_type = types.pop() if types else ANY_TYPE
-    constraints = _with_common_types((*one.constraints, *other.constraints), resource_type)
+    constraints = _merge_type_lists((*first.constraints, *second.constraints), resource_type)
     if constraints is None:
         return None
-    both = ResourceScope(one.context, resource_type, letters, _least(constraints), v1=one.v1)
-    return both if v1_word(both) else replace(both, v1=False)
+    common = ResourceScope(first.context, resource_type, letters, _drop_implied(constraints), is_v1=first.is_v1)
+    return common if find_v1_word(common) else replace(common, is_v1=False)
 
 
 def intersect_scopes(granted: Iterable[Scope], allowed: Iterable[Scope]) -> tuple[Scope, ...]:
-    """What is granted and allowed too, in the order and the words of what is granted where those survive (SC-33).
+    """The granted scopes, limited to the allowed ones, in the order and, if possible, in the form of `granted` (SC-33).
 
-    The cost is the product of the two counts: `allowed` is meant to be a configuration, not a request.
+    Raises `TooManyScopesError`: where scopes on both sides overlap in part, each pair of them makes a scope.
     """
     limits = tuple(allowed)
-    named = frozenset(limits)
+    cover = _Cover(limits)
+    by_type: defaultdict[tuple[Context, str], list[ResourceScope]] = defaultdict(list)
+    for limit in limits:
+        if isinstance(limit, ResourceScope):
+            by_type[limit.context, limit.resource_type].append(limit)
+            by_type[limit.context, ""].append(limit)
     kept: list[Scope] = []
     for scope in granted:
-        if scope in named or covers_any(limits, scope):
+        if cover.covers(scope):
             kept.append(scope)
         elif isinstance(scope, ResourceScope):
-            parts = (intersect(scope, limit) for limit in limits if isinstance(limit, ResourceScope))
-            kept += [part for part in parts if part is not None]
+            # A scope for all types meets those of every type, another one those of its own and those for all types.
+            types = ("",) if scope.resource_type == ANY_TYPE else (scope.resource_type, ANY_TYPE)
+            for limit in (limit for name in types for limit in by_type.get((scope.context, name), ())):
+                common = intersect(scope, limit)
+                kept += () if common is None else (common,)
+                if len(kept) > MAX_SCOPES:
+                    raise TooManyScopesError
     return normalise(kept)
 
 
 def normalise(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
-    """The shortest factored form (SC-14): letters of like scopes together, no letter that other scopes cover.
+    """The shortest form of several scopes (SC-14): letters are merged, and letters that other scopes cover are removed.
 
-    A scope in v1 words goes as a whole or stays as it is, so that it is answered in the same words (SC-9). The cost
-    grows with the square of the number: a hundred scopes take milliseconds, a thousand made for it take seconds.
+    A v1 scope is removed as a whole or not changed, so that the response has the requested form (SC-9).
     """
     merged: dict[object, Scope] = {}
     for scope in scopes:
         if not isinstance(scope, ResourceScope):
             merged.setdefault(scope, scope)
             continue
-        short = replace(scope, constraints=_least(scope.constraints))
-        key = (short.context, short.resource_type, frozenset(map(_demand, short.constraints)))
-        known = merged.get(key)
-        merged[key] = _joined(known, short) if isinstance(known, ResourceScope) else short
-    return _without_needless(list(merged.values()))
+        constraints = _drop_implied(scope.constraints)
+        minimal = scope if constraints == scope.constraints else replace(scope, constraints=constraints)
+        key = (minimal.context, minimal.resource_type, frozenset(get_requirements(minimal)))
+        earlier = merged.get(key)
+        merged[key] = _merge_letters(earlier, minimal) if isinstance(earlier, ResourceScope) else minimal
+    return _drop_redundant(list(merged.values()))
 
 
-def _joined(one: ResourceScope, other: ResourceScope) -> ResourceScope:
-    """One scope for two that differ in letters only, in the words of either if that says it all."""
-    letters = one.letters | other.letters
-    for whole in (one, other):
-        if letters == whole.letters:
-            return whole
-    return replace(one, letters=letters, v1=one.v1 and other.v1)
+def _merge_letters(first: ResourceScope, second: ResourceScope) -> ResourceScope:
+    """Merge two scopes that differ only in their letters. If one has all the letters, it is returned unchanged."""
+    letters = first.letters | second.letters
+    for scope in (first, second):
+        if letters == scope.letters:
+            return scope
+    return replace(first, letters=letters, is_v1=first.is_v1 and second.is_v1)
 
 
-def _without_needless(scopes: list[Scope]) -> tuple[Scope, ...]:
-    """The last is looked at first: of two that cover each other the earlier one stays."""
-    kept = {place: scope for place, scope in enumerate(scopes) if isinstance(scope, ResourceScope)}
-    for place, scope in reversed(list(kept.items())):
-        others = [one.letters for at, one in kept.items() if at != place and _reaches(one, scope)]
-        needed = scope.letters.difference(*others)
-        if not needed:
-            del kept[place]
-        elif not scope.v1:
-            kept[place] = replace(scope, letters=needed)
+def _drop_redundant(scopes: list[Scope]) -> tuple[Scope, ...]:
+    """Remove letters that other scopes cover. Of two scopes that cover each other the earlier one is kept."""
+    kept = {index: scope for index, scope in enumerate(scopes) if isinstance(scope, ResourceScope)}
+    positions = tuple(kept)
+    coverage = CoverageIndex(kept.values())
+    for index, scope in reversed(list(kept.items())):
+        remaining_letters = scope.letters
+        for position in coverage.find_covering(scope):
+            other = kept.get(positions[position])
+            if other is not None and other is not scope:
+                remaining_letters -= other.letters
+            if not remaining_letters:
+                del kept[index]
+                break
+        else:
+            if not scope.is_v1 and remaining_letters != scope.letters:
+                kept[index] = replace(scope, letters=remaining_letters)
     return tuple(
-        kept.get(place, scope)
-        for place, scope in enumerate(scopes)
-        if place in kept or not isinstance(scope, ResourceScope)
+        kept.get(index, scope)
+        for index, scope in enumerate(scopes)
+        if index in kept or not isinstance(scope, ResourceScope)
     )
 
 
-def _reaches(wide: ResourceScope, narrow: ResourceScope) -> bool:
-    """Whether `wide` covers `narrow`, letters aside."""
-    return (
-        wide.context is narrow.context
-        and wide.resource_type in {ANY_TYPE, narrow.resource_type}
-        and all(_is_demanded(pair, narrow) for pair in wide.constraints)
-    )
-
-
-def _is_demanded(pair: Constraint, narrow: ResourceScope) -> bool:
-    """Whether `narrow` demands at least what `pair` does."""
-    if _names_types(pair) and narrow.resource_type != ANY_TYPE:
-        return narrow.resource_type in alternatives(pair.value)
-    return any(_implies(one, pair) for one in narrow.constraints)
-
-
-def _implies(one: Constraint, other: Constraint) -> bool:
-    """Whether the same parameter is held to some of the same values."""
-    return one.name == other.name and one.modifier == other.modifier and _demand(one)[2] <= _demand(other)[2]
-
-
-@lru_cache(maxsize=4096)
-def _demand(pair: Constraint) -> tuple[str, str | None, frozenset[str]]:
-    """The parameter and its alternatives. With a modifier the value is one: `:not=a` is wider than `:not=a,b`."""
-    whole = pair.modifier is not None or pair.name in _NO_LIST
-    return pair.name, pair.modifier, frozenset({pair.value} if whole else alternatives(pair.value))
-
-
-def _least(pairs: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
-    """The pairs in order, without those that another one implies; of equals the first stays."""
+def _drop_implied(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """The constraints in order, without those that another one implies. Of equal ones the first is kept."""
+    if len(constraints) < 2:
+        return constraints
+    requirements = list(map(get_requirement, constraints))
     return tuple(
-        pair
-        for place, pair in enumerate(pairs)
+        constraint
+        for index, (constraint, requirement) in enumerate(zip(constraints, requirements, strict=True))
         if not any(
-            at != place and _implies(one, pair) and (at < place or not _implies(pair, one))
-            for at, one in enumerate(pairs)
+            other_index != index
+            and implies(other, requirement)
+            and (other_index < index or not implies(requirement, other))
+            for other_index, other in enumerate(requirements)
         )
     )
 
 
-def _names_types(pair: Constraint) -> bool:
-    """Whether it is `_type=A,B`, which restricts a wildcard scope (enforcement.md 8)."""
-    return pair.name == "_type" and pair.modifier is None
+def _is_type_list(constraint: Constraint) -> bool:
+    return constraint.name == "_type" and constraint.modifier is None
 
 
-def _with_common_types(pairs: tuple[Constraint, ...], resource_type: str) -> tuple[Constraint, ...] | None:
-    """The pairs with at most one `_type`, and none for a single type; None where they leave no type at all."""
-    named = [alternatives(pair.value) for pair in pairs if _names_types(pair)]
-    if not named:
-        return pairs
-    common = [one for one in named[0] if all(one in types for types in named)]
-    rest = tuple(pair for pair in pairs if not _names_types(pair))
+def _merge_type_lists(constraints: tuple[Constraint, ...], resource_type: str) -> tuple[Constraint, ...] | None:
+    """Merge `_type` constraints into one, or remove them for a single type. None if no type is left."""
+    type_lists = [split_alternatives(constraint.value) for constraint in constraints if _is_type_list(constraint)]
+    if not type_lists:
+        return constraints
+    common_types = [name for name in type_lists[0] if all(name in types for types in type_lists)]
+    other_constraints = tuple(constraint for constraint in constraints if not _is_type_list(constraint))
     if resource_type != ANY_TYPE:
-        return rest if resource_type in common else None
-    return (Constraint("_type", None, ",".join(common)), *rest) if common else None
+        return other_constraints if resource_type in common_types else None
+    return (Constraint("_type", None, ",".join(common_types)), *other_constraints) if common_types else None

@@ -1,11 +1,11 @@
-"""The values a SMART scope string is parsed into (SMART App Launch 2.2, scopes and launch context)."""
+"""SMART scopes as values (SMART App Launch 2.2, scopes and launch context)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Context(StrEnum):
-    """Whose data a resource scope speaks of (checklist SC-26, SC-28, SC-29)."""
+    """The context of a resource scope: `patient/`, `user/` or `system/` (SC-26, SC-28, SC-29)."""
 
     PATIENT = "patient"
     USER = "user"
@@ -13,7 +13,7 @@ class Context(StrEnum):
 
 
 class Letter(StrEnum):
-    """One permission letter of SMART v2, in the order the grammar demands (SC-3)."""
+    """One permission letter of a SMART v2 scope, in the order that the grammar requires (SC-3)."""
 
     CREATE = "c"
     READ = "r"
@@ -29,8 +29,8 @@ ANY_TYPE = "*"
 class Constraint:
     """One `name=value` pair of a granular scope.
 
-    `value` is percent-decoded once and is never empty; commas in it mean OR (SC-17).
-    `name` may hold dots (a chain); `modifier` is what followed a colon. Both parse, and policy refuses them (SC-21).
+    `value` is percent-decoded once and is never empty; commas in it mean OR (SC-17). `name` may be a chain with dots,
+    and `modifier` is the part after a colon. Both are parsed, and refused by policy (SC-21).
     """
 
     name: str
@@ -42,15 +42,15 @@ class Constraint:
 class ResourceScope:
     """`patient/Observation.rs?category=laboratory` as a value.
 
-    `resource_type` is an R4 type name or `*`. `v1` remembers that it was written as `.read`, `.write` or `.*`,
-    so that it can be answered in the same words (SC-9).
+    `resource_type` is an R4 type name or `*`. `is_v1` says that it was written as `.read`, `.write` or `.*`,
+    so that the response can use the same form (SC-9).
     """
 
     context: Context
     resource_type: str
     letters: frozenset[Letter]
     constraints: tuple[Constraint, ...] = ()
-    v1: bool = False
+    is_v1: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class LaunchScope:
 
 @dataclass(frozen=True, slots=True)
 class IdentityScope:
-    """`openid`, `fhirUser`, or `profile`, the alias of 1.0 (SC-42, SC-12)."""
+    """`openid`, `fhirUser`, or `profile`, its alias in SMART 1.0 (SC-42, SC-12)."""
 
     name: str
 
@@ -77,7 +77,7 @@ class RefreshScope:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionScope:
-    """A scope outside SMART: a full URI, or a name that begins with two underscores (EX-1)."""
+    """A scope that SMART does not define: a full URI, or a name that begins with two underscores (EX-1)."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""The permission words of SMART 1.0 and the letters that they stand for (checklist SC-8)."""
+"""The permissions of SMART 1.0 (`read`, `write`, `*`) and their v2 letters (SC-8)."""
 
 from typing import Final
 
@@ -10,6 +10,6 @@ V1_WORDS: Final = {
 _WORDS = {letters: word for word, letters in V1_WORDS.items()}
 
 
-def v1_word(scope: ResourceScope) -> str | None:
-    """The word that says just what the scope permits; None where 1.0 cannot say it (SC-11)."""
+def find_v1_word(scope: ResourceScope) -> str | None:
+    """The SMART 1.0 permission that equals the letters of the scope. None if there is none (SC-11)."""
     return None if scope.constraints else _WORDS.get(scope.letters)

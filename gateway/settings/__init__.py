@@ -1,1 +1,1 @@
-"""One validated, frozen configuration, with every problem reported at once."""
+"""The settings: one validated, frozen configuration, with every problem reported at once."""

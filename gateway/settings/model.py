@@ -1,18 +1,38 @@
-"""The whole configuration as one frozen value; what each setting means is said beside it, once."""
+"""The whole configuration as one frozen value. The description of each setting is also its documentation."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
-from gateway.policy.rules import Rules
-from gateway.settings import section
-from gateway.settings.authorization_server import AuthorizationServer
+from gateway.policy.permission.rules import Rules
+from gateway.settings.app_state import AppState
+from gateway.settings.audit import Audit
+from gateway.settings.bulk_export import BulkExport
 from gateway.settings.compartments import Compartments, PanelSearch
+from gateway.settings.external_authorization_server import AuthorizationServer
 from gateway.settings.issuers import Algorithm, Claims, Introspection, Issuer, TokenCache
-from gateway.settings.section import Conflict, Section
+from gateway.settings.listen import Listen
+from gateway.settings.operations import OperationEntries, operation_conflicts, operation_rules
+from gateway.settings.record_rules import RecordRules
+from gateway.settings.reload import Reload
+from gateway.settings.section import Conflict, Section, conflict_rule
+from gateway.settings.section_conflicts import CROSS_SECTION_RULES
+from gateway.settings.setting_types import (
+    BaseUrl,
+    Count,
+    Flag,
+    KeySecret,
+    Origin,
+    Port,
+    Text,
+    decode_key,
+    to_plain_dict,
+    to_read_only,
+)
+from gateway.settings.shutdown import Shutdown
 from gateway.settings.smart_server import SmartServer
 from gateway.settings.upstream import (
     Authentication,
@@ -24,18 +44,8 @@ from gateway.settings.upstream import (
     Tls,
     Upstream,
 )
-from gateway.settings.values import (
-    BaseUrl,
-    Count,
-    Flag,
-    KeySecret,
-    Origin,
-    Port,
-    Secret,
-    Text,
-    decode_key,
-    is_loopback,
-)
+from gateway.settings.user_access_brands import UserAccessBrands
+from gateway.settings.writes import Writes
 
 __all__ = [
     "Algorithm",
@@ -44,6 +54,7 @@ __all__ = [
     "AuthorizationServer",
     "BasicAuthentication",
     "BearerAuthentication",
+    "BulkExport",
     "Claims",
     "ClientCredentials",
     "Compartments",
@@ -57,24 +68,19 @@ __all__ = [
     "Paging",
     "PanelSearch",
     "Pool",
+    "Reload",
     "Settings",
+    "Shutdown",
     "SmartServer",
     "Tls",
     "TokenCache",
     "Upstream",
-    "root_conflicts",
+    "Writes",
 ]
 
 
-class Listen(Section):
-    """Where apps reach the gateway."""
-
-    host: Annotated[Text, Field(description="The address to listen on; `0.0.0.0` for every one.")] = "127.0.0.1"
-    port: Annotated[Port, Field(description="The port; 0 for any that is free.")] = 8080
-
-
 class MetricsListen(Section):
-    """Where Prometheus reaches the gateway: a port of its own, so that apps never see `/metrics`."""
+    """Where Prometheus reaches the gateway: a separate port, so that apps never see `/metrics`."""
 
     host: Annotated[Text, Field(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[
@@ -88,10 +94,25 @@ class Limits(Section):
     max_request_body_bytes: Annotated[
         Count, Field(description="The largest request body; a larger one is refused with 413.")
     ] = 1024 * 1024
+    max_binary_bytes: Annotated[
+        Count,
+        Field(
+            description="The largest content of a Binary that is uploaded as it is. It is passed on in pieces. A "
+            "Binary in FHIR JSON is a body like any other."
+        ),
+    ] = 64 * 1024 * 1024
+    bundle_entries: Annotated[Count, Field(description="The entries that a batch or transaction may have.")] = 200
+    bundle_seconds: Annotated[
+        Count,
+        Field(
+            description="How long a batch may take. Entries that have no answer by then are answered with a timeout; a "
+            "write among them may have happened."
+        ),
+    ] = 60
 
 
 class Cors(Section):
-    """Browser apps of other origins."""
+    """Browser apps on other origins."""
 
     allowed_origins: Annotated[
         tuple[Origin, ...],
@@ -100,180 +121,137 @@ class Cors(Section):
 
 
 class Paging(Section):
-    """Paging links are sealed: only the grant they were made for can open them."""
+    """Paging links are sealed: only the grant that they were made for can open them."""
 
     key: Annotated[
         KeySecret | None,
         Field(
-            description="Base64 of at least 32 random bytes, the same in every process. Without one each process makes "
-            "its own at start, and its links end with it."
+            description="Base64 of at least 32 random bytes, the same in every process. Without it, each process "
+            "generates a key at start, and its paging links end with the process."
         ),
     ] = None
     lifetime_seconds: Annotated[Count, Field(description="How long a paging link can be followed.")] = 3600
 
     def key_bytes(self) -> bytes | None:
-        """The key itself; None where each process is to make its own."""
+        """The key; None if each process generates its own."""
         return None if self.key is None else decode_key(self.key)
-
-
-class Audit(Section):
-    """One line of JSON for every decision."""
-
-    destination: Annotated[Text, Field(description="`stdout`, or the path of a file to append to.")] = "stdout"
-    hash_patient: Annotated[
-        Flag, Field(description="Whether the patient's id is written as an HMAC (SHA-256) instead of in clear.")
-    ] = False
-    hash_key: Annotated[Secret | None, Field(description="The key of that HMAC.")] = None
-
-    def conflicts(self) -> Iterator[Conflict]:
-        """A hash without a key could be undone by trying every id."""
-        if self.hash_patient and self.hash_key is None:
-            yield Conflict(("hash_key",), "is required when hash_patient is true")
-        if self.hash_key is not None and not self.hash_patient:
-            yield Conflict(("hash_key",), "is used only when hash_patient is true")
-        path = self.path()
-        if path is not None and not path.parent.is_dir():
-            yield Conflict(("destination",), "names a directory that does not exist")
-
-    def path(self) -> Path | None:
-        """The file to append to; None for standard output."""
-        return None if self.destination == "stdout" else Path(self.destination)
 
 
 class Settings(Section):
     """Everything an operator decides."""
 
     public_base_url: Annotated[
-        BaseUrl, Field(description="The FHIR base URL as apps see it, without a slash at the end. Never from `Host`.")
+        BaseUrl,
+        Field(
+            description="The FHIR base URL as apps see it, without a slash at the end. The `Host` header is never used."
+        ),
     ]
     development: Annotated[
         Flag, Field(description="Allow http on this machine and `*` as an origin. Never in production.")
     ] = False
     listen: Annotated[Listen, Field(description="Where apps reach the gateway.")] = Listen()
     metrics: Annotated[MetricsListen, Field(description="Where Prometheus reaches the gateway.")] = MetricsListen()
+    shutdown: Annotated[Shutdown, Field(description="How the gateway stops.")] = Shutdown()
+    reload: Annotated[Reload, Field(description="When a changed configuration comes into force without a restart.")] = (
+        Reload()
+    )
     upstream: Annotated[Upstream, Field(description="The FHIR server behind the gateway.")]
     smart_server: Annotated[
         SmartServer | None,
-        Field(description="The gateway's own authorization server; without it tokens come from the issuers alone."),
+        Field(
+            description="The gateway's own authorization server; without it, only tokens of the issuers are accepted."
+        ),
     ] = None
     issuers: Annotated[
         tuple[Issuer, ...], Field(description="The other issuers whose access tokens are accepted.")
     ] = ()
-    token_cache: Annotated[TokenCache, Field(description="How long a checked token is remembered.")] = TokenCache()
+    token_cache: Annotated[TokenCache, Field(description="How long a verified token is cached.")] = TokenCache()
     compartments: Annotated[
         Compartments,
         Field(default_factory=Compartments, description="What belongs to a patient, and what a practitioner may see."),
     ]
+    record_rules: Annotated[
+        RecordRules, Field(description="Rules about records beside the scopes: they take away from what scopes permit.")
+    ] = RecordRules()
+    operations: Annotated[
+        Annotated[OperationEntries, AfterValidator(to_read_only), PlainSerializer(to_plain_dict)],
+        Field(
+            default_factory=dict,
+            description="Operations beside the shipped manifest, by their address, such as `Patient/[id]/$everything`: "
+            "what an entry leaves out stays as shipped, and `enabled: false` switches one off. See "
+            "docs/operations.md.",
+        ),
+    ]
     authorization_server: Annotated[
         AuthorizationServer | None,
-        Field(description="What apps are told in `.well-known/smart-configuration`; without it there is none."),
+        Field(
+            description="The content of `.well-known/smart-configuration` for another authorization server; "
+            "without it there is none."
+        ),
+    ] = None
+    user_access_brands: Annotated[
+        UserAccessBrands | None,
+        Field(description="The brands by which apps show this server to users; without them, discovery names none."),
+    ] = None
+    app_state: Annotated[
+        AppState | None,
+        Field(description="What apps may keep here for themselves (SMART app state); without it, nothing."),
     ] = None
     limits: Annotated[Limits, Field(description="How large a request may be.")] = Limits()
-    cors: Annotated[Cors, Field(description="Browser apps of other origins.")] = Cors()
+    writes: Annotated[Writes, Field(description="What apps may change.")] = Writes()
+    cors: Annotated[Cors, Field(description="Browser apps on other origins.")] = Cors()
     paging: Annotated[Paging, Field(description="Paging links.")] = Paging()
+    bulk_export: Annotated[BulkExport, Field(description="Bulk exports.")] = BulkExport()
     audit: Annotated[Audit, Field(description="One line of JSON for every decision.")] = Audit()
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="The least urgent message that is logged.")
+        Literal["debug", "info", "warning", "error"], Field(description="The lowest level that is logged.")
     ] = "info"
 
-    def own_issuer(self) -> str:
-        """The base URL of our own authorization server: configured, or `/auth` beside the FHIR base."""
-        smart = self.smart_server
-        if smart is not None and smart.issuer is not None:
-            return smart.issuer
+    @conflict_rule
+    def _useless_operations(self) -> Iterator[Conflict]:
+        yield from operation_conflicts(self.operations)
+
+    def smart_server_issuer(self) -> str:
+        """The base URL of the SMART server: the configured one, or `/auth` on the host of the FHIR base."""
+        smart_server = self.smart_server
+        if smart_server is not None and smart_server.issuer is not None:
+            return smart_server.issuer
         parts = urlsplit(self.public_base_url)
         return f"{parts.scheme}://{parts.netloc}/auth"
 
+    def app_state_base(self) -> str | None:
+        """The base URL of app state: the configured one, or `/app-state` on the host of the FHIR base; None if off."""
+        if self.app_state is None or self.app_state.base_url is not None:
+            return None if self.app_state is None else self.app_state.base_url
+        parts = urlsplit(self.public_base_url)
+        return f"{parts.scheme}://{parts.netloc}/app-state"
+
     def rules(self) -> Rules:
-        """The part that decisions need. What the FHIR server does not support is found at start-up and added there."""
-        reach = self.compartments
+        """The settings that decisions need. What the FHIR server does not support is added at start."""
+        compartments = self.compartments
         return Rules(
             public_base=self.public_base_url,
             upstream_base=self.upstream.base_url,
-            membership=reach.membership,
-            extra_membership=reach.extra_membership,
-            shared_types=reach.shared_types,
-            searchable_shared_types=reach.searchable_shared_types,
-            practitioner_reach=reach.practitioner_reach,
+            upstream_aliases=self.upstream.aliases,
+            membership=compartments.membership,
+            extra_membership=compartments.extra_membership,
+            shared_types=compartments.shared_types,
+            searchable_shared_types=compartments.searchable_shared_types,
+            practitioner_reach=compartments.practitioner_reach,
+            search_without_narrowing=compartments.search_without_narrowing,
             compartment_search=self.upstream.compartment_search,
+            max_owners_per_search=compartments.max_patients_per_search,
+            exports=self.bulk_export.rules(),
+            operations=operation_rules(self.operations),
+            record_rules=self.record_rules.rules(),
+            reach_records=compartments.reach_records(
+                (self.public_base_url, self.upstream.base_url, *self.upstream.aliases)
+            ),
+            writes=self.writes.rules(also_never=compartments.deciding_types),
         )
 
-    def conflicts(self) -> Iterator[Conflict]:
-        """Where sections disagree."""
-        return root_conflicts({name: getattr(self, name) for name in type(self).model_fields})
-
-
-def root_conflicts(sections: Mapping[str, object]) -> Iterator[Conflict]:
-    """Where sections disagree, as far as they are given: a loader leaves out those that are wrong by themselves."""
-    development = sections.get("development")
-    if isinstance(development, bool):
-        yield from _insecure(sections, development=development)
-    match sections:
-        case {"listen": Listen() as listen, "metrics": MetricsListen() as metrics}:
-            if listen.port and (listen.host, listen.port) == (metrics.host, metrics.port):
-                yield Conflict(("metrics", "port"), "must differ from listen.port")
-    match sections:
-        case {"public_base_url": str(public), "upstream": Upstream(base_url=base)} if public == base:
-            yield Conflict(("upstream", "base_url"), "must not be public_base_url: the gateway would call itself")
-    if sections.get("smart_server", "wrong") is None and sections.get("issuers", "wrong") == ():
-        yield Conflict(("issuers",), "must name at least one issuer, or smart_server must be given")
-    match sections:
-        case {"smart_server": SmartServer(), "authorization_server": AuthorizationServer()}:
-            yield Conflict(("authorization_server",), "is another server's, and smart_server is given")
-    match sections:
-        case {"public_base_url": str(public), "smart_server": SmartServer(issuer=issuer)}:
-            own = "/auth" if issuer is None else urlsplit(issuer).path
-            if own == urlsplit(public).path:
-                yield Conflict(("smart_server", "issuer"), "must have another path than public_base_url")
-    names = [issuer.issuer for issuer in _issuers(sections)]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Conflict(("issuers", index, "issuer"), f"is the same as issuers[{names.index(name)}].issuer")
-
-
-def _insecure(sections: Mapping[str, object], *, development: bool) -> Iterator[Conflict]:
-    """Plain http where tokens or secrets travel between organisations (authorization.md, fixed choice 12)."""
-    for path, url in _exposed_urls(sections):
-        if url.startswith("https://"):
-            continue
-        if not development:
-            yield Conflict(path, "must start with https:// (http:// is for loopback under development: true)")
-        elif not is_loopback(url):
-            yield Conflict(path, "must start with https://, or name a loopback host such as localhost")
-    match sections:
-        case {"cors": Cors(allowed_origins=origins)} if "*" in origins and not development:
-            yield Conflict(("cors", "allowed_origins"), "may hold * only under development: true")
-
-
-def _exposed_urls(sections: Mapping[str, object]) -> Iterator[tuple[section.Path, str]]:
-    public = sections.get("public_base_url")
-    if isinstance(public, str):
-        yield ("public_base_url",), public
-    upstream = sections.get("upstream")
-    if isinstance(upstream, Upstream) and isinstance(upstream.authentication, ClientCredentials):
-        yield ("upstream", "authentication", "token_endpoint"), upstream.authentication.token_endpoint
-    for index, issuer in enumerate(_issuers(sections)):
-        if issuer.jwks_url is not None:
-            yield ("issuers", index, "jwks_url"), issuer.jwks_url
-        if issuer.introspection is not None:
-            yield ("issuers", index, "introspection", "endpoint"), issuer.introspection.endpoint
-    smart = sections.get("smart_server")
-    if isinstance(smart, SmartServer):
-        if smart.issuer is not None:
-            yield ("smart_server", "issuer"), smart.issuer
-        for index, provider in enumerate(smart.identity_providers):
-            yield ("smart_server", "identity_providers", index, "issuer"), provider.issuer
-        for index, client in enumerate(smart.clients):
-            if client.jwks_uri is not None:
-                yield ("smart_server", "clients", index, "jwks_uri"), client.jwks_uri
-    server = sections.get("authorization_server")
-    if isinstance(server, AuthorizationServer):
-        for name in type(server).model_fields:
-            value = getattr(server, name)
-            if isinstance(value, str):
-                yield ("authorization_server", name), value
-
-
-def _issuers(sections: Mapping[str, object]) -> list[Issuer]:
-    given = sections.get("issuers")
-    return [one for one in given if isinstance(one, Issuer)] if isinstance(given, tuple) else []
+    def conflict_rules(self) -> Iterator[Callable[[], Iterator[Conflict]]]:
+        """The rules about several sections."""
+        yield from super().conflict_rules()
+        for rule in CROSS_SECTION_RULES:
+            yield partial(rule, self)

@@ -1,41 +1,69 @@
-"""What every section of the settings is: frozen, closed to unknown keys, and able to say where its parts disagree."""
+"""The base class of all sections: frozen, without unknown keys, and checked for conflicts between its settings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-Path = tuple[str | int, ...]
+SettingPath = tuple[str | int, ...]
 CONFLICTS = "conflicts"
+_RULE = "is_conflict_rule"
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two settings that are right each by itself but not together. `path` is relative to the section that says so."""
+    """Settings that are valid separately but not together. `path` is relative to the section that reports it."""
 
-    path: Path
+    path: SettingPath
     sentence: str
 
 
+_Method = TypeVar("_Method", bound=Callable[[Any], Iterator[Conflict]])
+
+
+def conflict_rule(method: _Method) -> _Method:
+    """Mark a method of a section that yields conflicts. Each rule stands for itself.
+
+    Where a setting is not valid, it is missing from the section, and a rule that reads it is left out. So rules about
+    different settings are different methods.
+    """
+    setattr(method, _RULE, True)
+    return method
+
+
+@cache
+def _rule_names(section: type) -> tuple[str, ...]:
+    return tuple(
+        name for base in reversed(section.__mro__) for name, member in vars(base).items() if hasattr(member, _RULE)
+    )
+
+
 class Section(BaseModel):
-    """A group of settings. Defaults are checked as well: one that is wrong is our mistake, found by any test."""
+    """A group of settings. Defaults are validated as well, so that any test finds one that is wrong."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
+    def conflict_rules(self) -> Iterator[Callable[[], Iterator[Conflict]]]:
+        """The rules of this section, in the order of the class."""
+        for name in _rule_names(type(self)):
+            yield getattr(self, name)
+
     def conflicts(self) -> Iterator[Conflict]:
-        """Where the settings of this section disagree; asked only when each of them is right by itself."""
-        return iter(())
+        """The conflicts between settings of this section, each of which is valid."""
+        for rule in self.conflict_rules():
+            yield from rule()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Itself: a value that cannot change needs no copy, and pydantic makes one of every default."""
+        """The section itself. It cannot change, and pydantic would copy every default."""
         return self
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
-        found = tuple(self.conflicts())
-        if found:
-            text = " ".join(f"{one.sentence}." for one in found)
-            raise PydanticCustomError("conflicts", "{text}", {"text": text, CONFLICTS: found})
+    def _check_conflicts(self) -> Self:
+        conflicts = tuple(self.conflicts())
+        if conflicts:
+            text = " ".join(f"{conflict.sentence}." for conflict in conflicts)
+            raise PydanticCustomError("conflicts", "{text}", {"text": text, CONFLICTS: conflicts})
         return self

@@ -1,24 +1,55 @@
-"""Settings of the gateway's own authorization server: people, apps, launchers, and how long things last."""
+"""Settings of the gateway's own authorization server: users, apps, launchers and lifetimes."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FilePath, PlainSerializer
 
-from gateway.settings.clients import ClientEntry, Scopes
-from gateway.settings.section import Conflict, Section
-from gateway.settings.values import BaseUrl, Count, Flag, Origin, Seconds, Secret, Text, Url, Word, plain, read_only
+from gateway.settings.branding import Branding, PageLanguages
+from gateway.settings.client_types import Scopes
+from gateway.settings.clients import MAX_ACCESS_TOKEN_SECONDS, MAX_BACKEND_TOKEN_SECONDS, ClientEntry
+from gateway.settings.purposes_of_use import PurposeOfUse
+from gateway.settings.rate_limits import RateLimits
+from gateway.settings.section import Conflict, Section, conflict_rule
+from gateway.settings.setting_types import (
+    Argon2Hash,
+    BaseUrl,
+    Count,
+    CountOrZero,
+    Flag,
+    Origin,
+    Seconds,
+    Secret,
+    Text,
+    Url,
+    Word,
+    to_plain_dict,
+    to_read_only,
+)
 
+_FHIR_USER = re.compile(r"(Patient|Practitioner|PractitionerRole|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}")
+
+
+def _check_fhir_user(value: str) -> str:
+    if _FHIR_USER.fullmatch(value) is None:
+        raise ValueError(
+            "must be a Patient, Practitioner, PractitionerRole, RelatedPerson or Person, such as Practitioner/123"
+        )
+    return value
+
+
+FhirUser = Annotated[str, AfterValidator(_check_fhir_user)]
 UserType = Literal["Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"]
 
-# Reading alone: what the proxy refuses for now must not be promised (edge case 6).
+# Everything that the proxy enforces. What an app gets of it, its registration and the user decide (edge case 6).
 _USER_SCOPES: Mapping[str, str] = MappingProxyType(
     {
-        "Patient": "patient/*.rs user/*.rs",
-        "RelatedPerson": "patient/*.rs user/*.rs",
-        "Practitioner": "patient/*.rs user/*.rs",
-        "PractitionerRole": "patient/*.rs user/*.rs",
+        "Patient": "patient/*.cruds user/*.cruds",
+        "RelatedPerson": "patient/*.cruds user/*.cruds",
+        "Practitioner": "patient/*.cruds user/*.cruds",
+        "PractitionerRole": "patient/*.cruds user/*.cruds",
     }
 )
 
@@ -26,62 +57,81 @@ _USER_SCOPES: Mapping[str, str] = MappingProxyType(
 class Launcher(Section):
     """A system that starts apps for its users: an EHR, a portal."""
 
-    client_id: Annotated[Word, Field(description="The name it authenticates by (HTTP Basic).")]
-    client_secret: Annotated[Secret, Field(description="Its secret.")]
+    client_id: Annotated[Word, Field(description="Its client id (HTTP Basic).")]
+    client_secret: Annotated[Secret, Field(description="Its secret; 16 characters or more, except in development.")]
     vouches_for_users: Annotated[
         Flag,
         Field(
-            description="Whether the user it names needs no login of their own, for one launch within a minute, in the "
-            "browser that is sent to the `location` of the launch."
+            description="Whether the user that it names is signed in without a login: for one launch, within a "
+            "minute, in the browser that is sent to the `location` of the launch."
         ),
     ] = False
 
 
 class LocalUserEntry(Section):
-    """Somebody who signs in here with a password."""
+    """A user who signs in here with a password."""
 
-    username: Annotated[Text, Field(max_length=100, description="The name to sign in by.")]
+    username: Annotated[Text, Field(max_length=100, description="The name to sign in with.")]
     name: Annotated[Text, Field(max_length=200, description="The name that pages show.")]
-    password_hash: Annotated[Text, Field(description="The argon2 hash of the password, as `users add` prints it.")]
+    password_hash: Annotated[
+        Argon2Hash, Field(description="The argon2 hash of the password, as `users add` prints it.")
+    ]
     fhir_user: Annotated[
-        str | None,
+        FhirUser | None,
         Field(
-            pattern=r"^(Patient|Practitioner|PractitionerRole|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}$",
             description="The user's own resource on the FHIR server, such as `Practitioner/123`.",
         ),
     ] = None
+    roles: Annotated[
+        tuple[Text, ...], Field(description="The user's roles, for record_rules and smart_server.purposes_of_use.")
+    ] = ()
 
 
 class IdentityProvider(Section):
     """An OpenID provider where users sign in."""
 
-    name: Annotated[Text, Field(description="What the sign-in page calls it.")]
-    issuer: Annotated[Url, Field(description="Its issuer; its endpoints are found from there.")]
+    name: Annotated[Text, Field(description="Its name on the sign-in page.")]
+    issuer: Annotated[Url, Field(description="Its issuer URL; its endpoints are discovered from there.")]
     client_id: Annotated[Text, Field(description="The gateway's client id there.")]
     client_secret: Annotated[Secret, Field(description="The gateway's client secret there.")]
-    scopes: Annotated[Text, Field(description="What to ask for.")] = "openid profile"
+    scopes: Annotated[Text, Field(description="The scopes to request.")] = "openid profile"
     name_claim: Annotated[Text, Field(description="The claim with the user's name.")] = "name"
     fhir_user_claim: Annotated[Text, Field(description="The claim with the user's own resource.")] = "fhirUser"
+    roles_claim: Annotated[
+        Text | None,
+        Field(
+            description="The claim of the id_token with the user's roles, such as `roles` or `realm_access.roles`; "
+            "without it, users from there have none."
+        ),
+    ] = None
 
 
 class Lifetimes(Section):
-    """How long things last, in seconds."""
+    """How long tokens, sessions and requests last, in seconds."""
 
     access_token_seconds: Annotated[
-        Count, Field(le=86400, description="Access tokens of apps; SMART recommends an hour at most.")
+        Count,
+        Field(le=MAX_ACCESS_TOKEN_SECONDS, description="Access tokens of apps; SMART recommends an hour at most."),
     ] = 3600
     backend_token_seconds: Annotated[
-        Count, Field(le=3600, description="Access tokens of backend services; SMART recommends 300 at most.")
+        Count,
+        Field(
+            le=MAX_BACKEND_TOKEN_SECONDS, description="Access tokens of backend services; SMART recommends 300 at most."
+        ),
     ] = 300
     refresh_seconds: Annotated[Count, Field(description="Offline access, from its last use.")] = 90 * 86400
     refresh_grace_seconds: Annotated[
-        Seconds, Field(le=60, description="How long a refresh token may be sent again whose answer was lost.")
+        Seconds,
+        Field(le=60, description="How long a used refresh token may be sent again, in case the response was lost."),
     ] = 10.0
-    session_seconds: Annotated[Count, Field(description="A signed-in browser, from its last use.")] = 1800
+    session_seconds: Annotated[Count, Field(description="Browser sessions, from their last use.")] = 1800
+    session_max_seconds: Annotated[
+        Count, Field(le=30 * 86400, description="Browser sessions, from the sign-in, however much they are used.")
+    ] = 12 * 3600
     code_seconds: Annotated[Count, Field(le=600, description="Authorization codes.")] = 60
-    launch_seconds: Annotated[Count, Field(le=3600, description="A launch that waits for its app.")] = 300
+    launch_seconds: Annotated[Count, Field(le=3600, description="Launches that wait for their app.")] = 300
     consent_page_seconds: Annotated[
-        Count, Field(description="A request that waits for its user, from the last step.")
+        Count, Field(description="Authorization requests that wait for the user, from the last step.")
     ] = 900
 
 
@@ -94,53 +144,120 @@ class SmartServer(Section):
     store: Annotated[
         Secret,
         Field(
-            description="Where state is kept: `memory://` (one worker), `redis://`, `rediss://`, `redis+sentinel://` "
-            "or `redis+cluster://`."
+            description="Where state is kept: `memory://` (one worker), `redis://`, `redis+sentinel://` or "
+            "`redis+cluster://`; over TLS they begin with `rediss`."
         ),
     ] = "memory://"  # type: ignore[assignment]  # validated like any other value
     store_ca_file: Annotated[
-        FilePath | None, Field(description="PEM file of the authorities of a `rediss://` store.")
+        FilePath | None, Field(description="PEM file of the certificate authorities to trust for a store over TLS.")
+    ] = None
+    store_replicas: Annotated[
+        CountOrZero | None,
+        Field(
+            description="How many replicas must have a write before it counts, so that a failover forgets no use of a "
+            "code; by default 1 with Sentinel or a Cluster, and 0 else. While fewer are connected, sign-ins and token "
+            "requests are answered 503.",
+        ),
     ] = None
     signing_key_file: Annotated[
         FilePath | None,
-        Field(description="The RSA key for id_tokens, JWK or PEM; without it one is made and kept in the store."),
+        Field(description="The RSA key for id_tokens, JWK or PEM; without it, one is generated and kept in the store."),
     ] = None
-    clients: Annotated[tuple[ClientEntry, ...], Field(description="The apps.")] = ()
+    clients: Annotated[tuple[ClientEntry, ...], Field(description="The registered apps.")] = ()
     launchers: Annotated[tuple[Launcher, ...], Field(description="The systems that may start apps.")] = ()
     users: Annotated[tuple[LocalUserEntry, ...], Field(description="The users who sign in here.")] = ()
     identity_providers: Annotated[
         tuple[IdentityProvider, ...], Field(description="The OpenID providers where users sign in.")
     ] = ()
     user_scopes: Annotated[
-        Annotated[Mapping[UserType, Scopes], AfterValidator(read_only), PlainSerializer(plain)],
+        Annotated[Mapping[UserType, Scopes], AfterValidator(to_read_only), PlainSerializer(to_plain_dict)],
         Field(description="The most that a user may grant, by the type of the user's own resource."),
     ] = dict(_USER_SCOPES)  # type: ignore[assignment]  # its keys are those of the type
-    lifetimes: Annotated[Lifetimes, Field(description="How long things last.")] = Lifetimes()
+    purposes_of_use: Annotated[
+        tuple[PurposeOfUse, ...],
+        Field(
+            description="The purposes of use that the consent page offers, where record_rules ask for one. Without "
+            "any, it does not ask."
+        ),
+    ] = ()
+    lifetimes: Annotated[Lifetimes, Field(description="How long tokens, sessions and requests last.")] = Lifetimes()
     frame_ancestors: Annotated[
         tuple[Origin, ...], Field(description="The origins that may show the pages in a frame, as an EHR does.")
     ] = ()
+    languages: Annotated[PageLanguages, Field(description="The languages of the pages.")] = PageLanguages()
+    branding: Annotated[Branding, Field(description="What the organisation adds to every page.")] = Branding()
+    style_url: Annotated[
+        Url | None,
+        Field(
+            description="The style that apps are told (`smart_style_url`), unless the launch names another; with it, "
+            "discovery lists `context-style`. Apps fetch it from browsers, so it must allow every origin."
+        ),
+    ] = None
     admin_token: Annotated[
-        Secret | None, Field(description="The bearer token of the admin API; without it there is none.")
+        Secret | None,
+        Field(
+            description="The bearer token of the admin API; without it there is none. 16 characters or more, except in "
+            "development."
+        ),
     ] = None
     registration: Annotated[
-        Flag, Field(description="Whether anybody may register an app (RFC 7591), which users are still asked about.")
+        Flag, Field(description="Whether anyone may register an app (RFC 7591); users must still consent to it.")
+    ] = False
+    task_launch: Annotated[
+        Flag,
+        Field(
+            description="Whether launchers may send a Task that asks for a launch (SMART's profile `task-ehr-launch`) "
+            "instead of an app and a context."
+        ),
     ] = False
     sign_in_hint: Annotated[
         str, Field(max_length=300, description="A note on the sign-in page, such as whom to call.")
     ] = ""
+    max_scopes: Annotated[
+        Count,
+        Field(
+            le=1000,
+            description="How many scopes a request may name; a scope counts once for each of its constraints. More are "
+            "refused with `invalid_scope`.",
+        ),
+    ] = 300
+    max_scope_bytes: Annotated[
+        Count, Field(le=65536, description="How long the `scope` of a request may be; a longer one is refused unread.")
+    ] = 32 * 1024
     login_attempts: Annotated[
         Count,
         Field(
-            description="How many passwords may be tried for one user in five minutes; ten times as many may fail from "
-            "one address."
+            description="Wrong passwords in five minutes for one user from one address, or from one browser in which "
+            "that user has signed in. After twice as many in a day from elsewhere, addresses and browsers where the "
+            "user has never signed in have to wait between two tries, up to five minutes."
         ),
     ] = 10
+    rate_limits: Annotated[RateLimits, Field(description="How often who may try.")] = RateLimits()
 
-    def conflicts(self) -> Iterator[Conflict]:
-        """Names that stand twice, and users that nobody can become."""
-        for name, key in (("clients", "client_id"), ("launchers", "client_id"), ("users", "username"),
-                          ("identity_providers", "issuer")):  # fmt: skip
-            values = [getattr(one, key) for one in getattr(self, name)]
-            for index, value in enumerate(values):
-                if value in values[:index]:
-                    yield Conflict((name, index, key), f"is the same as {name}[{values.index(value)}].{key}")
+    @conflict_rule
+    def _repeated_clients(self) -> Iterator[Conflict]:
+        return _repeated("clients", self.clients, "client_id")
+
+    @conflict_rule
+    def _repeated_launchers(self) -> Iterator[Conflict]:
+        return _repeated("launchers", self.launchers, "client_id")
+
+    @conflict_rule
+    def _repeated_users(self) -> Iterator[Conflict]:
+        return _repeated("users", self.users, "username")
+
+    @conflict_rule
+    def _repeated_purposes(self) -> Iterator[Conflict]:
+        return _repeated("purposes_of_use", self.purposes_of_use, "code")
+
+    @conflict_rule
+    def _repeated_providers(self) -> Iterator[Conflict]:
+        return _repeated("identity_providers", self.identity_providers, "issuer")
+
+
+def _repeated(name: str, entries: Sequence[Section], key: str) -> Iterator[Conflict]:
+    """Entries that have the name of an earlier one."""
+    values = [getattr(entry, key, None) for entry in entries]
+    for index, value in enumerate(values):
+        if value is not None and value in values[:index]:
+            yield Conflict((name, index, key), f"is the same as {name}[{values.index(value)}].{key}")

@@ -1,4 +1,4 @@
-"""Settings of the way to the FHIR server: where it is, how the gateway proves itself there, how many connections."""
+"""Settings of the FHIR server: its URL, how the gateway authenticates to it, and the connections to it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,27 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FilePath, PlainSerializer
 
-from gateway.fhir.search_parameters import SearchType, parameters_of
-from gateway.settings.section import Conflict, Section
-from gateway.settings.values import (
+from gateway.fhir.search_parameters import SearchType, get_search_parameters
+from gateway.settings.section import Conflict, Section, conflict_rule
+from gateway.settings.setting_types import (
     BaseUrl,
     Count,
-    CountOrNone,
+    CountOrZero,
     Flag,
     ResourceType,
     Seconds,
     Secret,
     Text,
     Url,
-    plain,
-    read_only,
+    to_plain_dict,
+    to_read_only,
 )
 
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")
 
 
 class NoAuthentication(Section):
-    """The FHIR server trusts whoever reaches it."""
+    """No header is sent; the FHIR server trusts the network, or a client certificate."""
 
     kind: Literal["none"] = "none"
 
@@ -38,7 +38,8 @@ class BasicAuthentication(Section):
     username: Annotated[Text, Field(description="The user name.")]
     password: Annotated[Secret, Field(description="The password.")]
 
-    def conflicts(self) -> Iterator[Conflict]:
+    @conflict_rule
+    def _colon_in_username(self) -> Iterator[Conflict]:
         """RFC 7617 2: the first colon ends the user name."""
         if ":" in self.username:
             yield Conflict(("username",), "must not hold a colon, which Basic authentication cannot carry")
@@ -55,11 +56,11 @@ class ClientCredentials(Section):
     """A token fetched by the client credentials grant (RFC 6749 4.4) and renewed before it expires."""
 
     kind: Literal["client_credentials"]
-    token_endpoint: Annotated[Url, Field(description="Where the gateway fetches its token.")]
+    token_endpoint: Annotated[Url, Field(description="The endpoint where the gateway gets its token.")]
     client_id: Annotated[Text, Field(description="The gateway's client id there.")]
     client_secret: Annotated[Secret, Field(description="The gateway's client secret there.")]
-    scope: Annotated[Text | None, Field(description="The scopes to ask for, separated by spaces.")] = None
-    audience: Annotated[Text | None, Field(description="The `audience` to ask for, where the server wants one.")] = None
+    scope: Annotated[Text | None, Field(description="The scopes to request, separated by spaces.")] = None
+    audience: Annotated[Text | None, Field(description="The `audience` to request, if the server needs one.")] = None
 
 
 Authentication = Annotated[
@@ -68,21 +69,22 @@ Authentication = Annotated[
 
 
 class Tls(Section):
-    """Certificates on the way to the FHIR server."""
+    """TLS to the FHIR server."""
 
     ca_file: Annotated[
         FilePath | None,
-        Field(description="PEM file of the authorities to trust instead of the system's."),
+        Field(description="PEM file of the certificate authorities to trust instead of the system's."),
     ] = None
     client_certificate_file: Annotated[
-        FilePath | None, Field(description="PEM file of the certificate chain that the gateway shows (mutual TLS).")
+        FilePath | None, Field(description="PEM file of the gateway's client certificate and its chain (mutual TLS).")
     ] = None
     client_key_file: Annotated[
-        FilePath | None, Field(description="PEM file of the key that belongs to the certificate.")
+        FilePath | None, Field(description="PEM file of the client certificate's private key.")
     ] = None
 
-    def conflicts(self) -> Iterator[Conflict]:
-        """A certificate without its key, or the reverse."""
+    @conflict_rule
+    def _half_of_a_pair(self) -> Iterator[Conflict]:
+        """A certificate needs its key, and a key its certificate."""
         if (self.client_certificate_file is None) != (self.client_key_file is None):
             yield Conflict((), "needs client_certificate_file and client_key_file, both or neither")
 
@@ -91,63 +93,90 @@ class Pool(Section):
     """Connections to the FHIR server, and how long the gateway waits."""
 
     connections: Annotated[Count, Field(description="How many connections may be open at once.")] = 32
-    queue: Annotated[CountOrNone, Field(description="How many requests may wait for a connection.")] = 256
+    queue: Annotated[CountOrZero, Field(description="How many requests may wait for a connection.")] = 256
     connect_timeout_seconds: Annotated[Seconds, Field(description="How long opening a connection may take.")] = 3.0
     read_timeout_seconds: Annotated[
-        Seconds, Field(description="How long the FHIR server may be silent within an answer.")
+        Seconds, Field(description="How long the FHIR server may send nothing within a response.")
     ] = 30.0
     total_timeout_seconds: Annotated[
-        Seconds, Field(description="How long a whole exchange may take, except for bodies that are streamed through.")
+        Seconds,
+        Field(description="How long a whole request and response may take, except for bodies that are streamed."),
     ] = 60.0
     queue_timeout_seconds: Annotated[Seconds, Field(description="How long a request may wait for a connection.")] = 5.0
-    idle_timeout_seconds: Annotated[Seconds, Field(description="When an unused connection is closed.")] = 30.0
+    idle_timeout_seconds: Annotated[Seconds, Field(description="How long an unused connection stays open.")] = 30.0
+    compression: Annotated[
+        Literal["none", "gzip"],
+        Field(
+            description="What the FHIR server is asked to compress bodies with. `gzip` is worth it in front of a "
+            "server that writes a body in many small pieces, as HAPI does, or behind a slow network. A body is never "
+            "decompressed beyond its limit."
+        ),
+    ] = "none"
 
-    def conflicts(self) -> Iterator[Conflict]:
-        """A deadline within another that ends first."""
-        for name in ("connect_timeout_seconds", "read_timeout_seconds"):
-            if getattr(self, name) > self.total_timeout_seconds:
-                yield Conflict((name,), "must not be longer than total_timeout_seconds")
+    @conflict_rule
+    def _long_connect_timeout(self) -> Iterator[Conflict]:
+        if self.connect_timeout_seconds > self.total_timeout_seconds:
+            yield Conflict(("connect_timeout_seconds",), "must not be longer than total_timeout_seconds")
+
+    @conflict_rule
+    def _long_read_timeout(self) -> Iterator[Conflict]:
+        if self.read_timeout_seconds > self.total_timeout_seconds:
+            yield Conflict(("read_timeout_seconds",), "must not be longer than total_timeout_seconds")
 
 
-def _parameter_name(value: str) -> str:
+def _check_parameter_name(value: str) -> str:
     if _PARAMETER_NAME.fullmatch(value) is None:
         raise ValueError("must be the name of a search parameter: letters, digits, - and _")
     return value
 
 
-ParameterName = Annotated[str, AfterValidator(_parameter_name)]
+ParameterName = Annotated[str, AfterValidator(_check_parameter_name)]
 
 
 class Upstream(Section):
     """The FHIR server behind the gateway."""
 
     base_url: Annotated[BaseUrl, Field(description="The base URL of the FHIR server, without a slash at the end.")]
+    aliases: Annotated[
+        tuple[BaseUrl, ...],
+        Field(
+            description="Further base URLs that the FHIR server's references and paging links lead to; for links, that "
+            "of its CapabilityStatement (`implementation.url`) counts as well. Requests go to `upstream.base_url` all "
+            "the same."
+        ),
+    ] = ()
     authentication: Annotated[
-        Authentication, Field(description="How the gateway proves itself to the FHIR server.")
+        Authentication, Field(description="How the gateway authenticates to the FHIR server.")
     ] = NoAuthentication()
-    tls: Annotated[Tls, Field(description="Certificates on the way to the FHIR server.")] = Tls()
+    tls: Annotated[Tls, Field(description="TLS to the FHIR server.")] = Tls()
     pool: Annotated[Pool, Field(description="Connections to the FHIR server.")] = Pool()
     max_verified_body_bytes: Annotated[
-        Count, Field(description="The largest answer that is read to be verified; a larger one is refused with 502.")
+        Count,
+        Field(description="The largest response that is read for verification; a larger one is refused with 502."),
     ] = 16 * 1024 * 1024
     compartment_search: Annotated[
-        Flag, Field(description="Whether the FHIR server answers `Patient/[id]/Observation`.")
+        Flag,
+        Field(description="Whether the FHIR server supports compartment searches such as `Patient/[id]/Observation`."),
     ] = False
     extra_search_parameters: Annotated[
         Annotated[
-            Mapping[ResourceType, Annotated[Mapping[ParameterName, SearchType], AfterValidator(read_only)]],
-            AfterValidator(read_only),
-            PlainSerializer(plain),
+            Mapping[ResourceType, Annotated[Mapping[ParameterName, SearchType], AfterValidator(to_read_only)]],
+            AfterValidator(to_read_only),
+            PlainSerializer(to_plain_dict),
         ],
-        Field(description="Search parameters that the FHIR server has beyond R4: resource type, name, and its type."),
+        Field(description="Search parameters that R4 does not define: resource type, name, and type of the parameter."),
     ] = {}
 
-    def conflicts(self) -> Iterator[Conflict]:
-        """Certificates for a connection without TLS; a parameter that R4 already defines."""
+    @conflict_rule
+    def _useless_certificates(self) -> Iterator[Conflict]:
         if self.tls != Tls() and not self.base_url.startswith("https://"):
             yield Conflict(("tls",), "is of no use, because upstream.base_url starts with http://")
+
+    @conflict_rule
+    def _parameters_of_r4(self) -> Iterator[Conflict]:
+        """A parameter that R4 defines cannot be defined again."""
         for resource_type, parameters in self.extra_search_parameters.items():
-            for name in parameters.keys() & parameters_of(resource_type).keys():
+            for name in parameters.keys() & get_search_parameters(resource_type).keys():
                 yield Conflict(
                     ("extra_search_parameters", resource_type, name), f"is defined by R4 for {resource_type} already"
                 )

@@ -1,1 +1,1 @@
-"""What is remembered between requests."""
+"""What the gateway stores between requests."""

@@ -1,17 +1,22 @@
-"""EHR launches that wait for their app: a handle each, for one app, for one use, for minutes (E-9)."""
+"""EHR launches that wait for their app: each is for one app, for one use and for minutes (E-9)."""
 
 from dataclasses import dataclass
 
 from gateway.oauth.authorization import User
 from gateway.oauth.launch_context import LaunchContext
-from gateway.storage.handles import digest
-from gateway.storage.records import decode, encode
-from gateway.storage.store import Store
+from gateway.storage import store_keys
+from gateway.storage.backends.store import Store
+from gateway.storage.record_encoding import decode, encode
+from gateway.storage.tokens.opaque_tokens import digest
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a launcher said. `user` is whom the launch is for; `vouched` lets the app in without another login."""
+    """What the launcher said.
+
+    `user` is the user that the launch is for; `vouched` means that this user needs no other login. `launched_at` is in
+    seconds since the epoch.
+    """
 
     client_id: str
     context: LaunchContext
@@ -23,51 +28,54 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """The way of a user's browser past us to the app: the handle of the launch, and where the app is opened."""
+class LaunchRedirect:
+    """Where a browser goes that opens an app by way of the gateway.
+
+    `handle` is the launch token, which the app gets as its `launch` parameter; `location` is the URL of the app.
+    """
 
     handle: str
     location: str
 
 
 class Launches:
-    """All launches that wait."""
+    """All launches that wait for their app."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def put(self, handle: str, launch: Launch, lifetime: float) -> None:
-        """Remember what a launch is about. `lifetime` is in seconds."""
-        await self._store.put(_key(handle), encode(launch), lifetime)
+    async def put(self, launch_token: str, launch: Launch, lifetime: float) -> None:
+        """Store a launch for `lifetime` seconds."""
+        await self._store.put(_key(launch_token), encode(launch), lifetime)
 
-    async def take(self, handle: str) -> Launch | None:
-        """The launch, to one taker only (edge case 29)."""
-        return decode(await self._store.take(_key(handle)), Launch)
+    async def take(self, launch_token: str) -> Launch | None:
+        """The launch. Of several callers, only one gets it (edge case 29)."""
+        return decode(await self._store.take(_key(launch_token)), Launch)
 
-    async def put_opening(self, name: str, opening: Opening, lifetime: float) -> None:
-        """Remember the way to the app under a name that the app is never told. `lifetime` is in seconds."""
-        await self._store.put(_opening_key(name), encode(opening), lifetime)
+    async def put_redirect(self, redirect_token: str, redirect: LaunchRedirect, lifetime: float) -> None:
+        """Store a redirect for `lifetime` seconds. The app never sees `redirect_token`."""
+        await self._store.put(_redirect_key(redirect_token), encode(redirect), lifetime)
 
-    async def take_opening(self, name: str) -> Opening | None:
-        """The way to the app, to one taker only."""
-        return decode(await self._store.take(_opening_key(name)), Opening)
+    async def take_redirect(self, redirect_token: str) -> LaunchRedirect | None:
+        """The redirect. Of several callers, only one gets it."""
+        return decode(await self._store.take(_redirect_key(redirect_token)), LaunchRedirect)
 
-    async def bind(self, handle: str, browser: str, lifetime: float) -> None:
-        """Remember whose launch it is: `browser` is the digest of that browser's cookie."""
-        await self._store.put(_browser_key(handle), browser.encode(), lifetime)
+    async def bind_browser(self, launch_token: str, browser_digest: str, lifetime: float) -> None:
+        """Bind the launch to a browser for `lifetime` seconds. `browser_digest` is the digest of its cookie."""
+        await self._store.put(_browser_key(launch_token), browser_digest.encode(), lifetime)
 
-    async def browser_of(self, handle: str) -> str:
-        """The browser that the launch is bound to; empty where it is to none."""
-        return (await self._store.get(_browser_key(handle)) or b"").decode()
-
-
-def _key(handle: str) -> str:
-    return f"launch:{digest(handle)}"
+    async def get_browser(self, launch_token: str) -> str:
+        """The cookie digest of the browser that the launch is bound to; empty if it is bound to none."""
+        return (await self._store.get(_browser_key(launch_token)) or b"").decode()
 
 
-def _opening_key(name: str) -> str:
-    return f"launch-opening:{digest(name)}"
+def _key(launch_token: str) -> str:
+    return store_keys.LAUNCH + digest(launch_token)
 
 
-def _browser_key(handle: str) -> str:
-    return f"launch-browser:{digest(handle)}"
+def _redirect_key(redirect_token: str) -> str:
+    return store_keys.LAUNCH_REDIRECT + digest(redirect_token)
+
+
+def _browser_key(launch_token: str) -> str:
+    return store_keys.LAUNCH_BROWSER + digest(launch_token)

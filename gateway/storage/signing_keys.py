@@ -1,57 +1,72 @@
-"""The keys that id_tokens are signed with, the same for every worker: made once, published before use, kept after."""
+"""The keys that sign id_tokens, shared by all workers: published before they sign and kept after their rotation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.storage.records import decode, encode
-from gateway.storage.store import Store
-
-_KEY = "signing-keys"
+from gateway.storage import store_keys
+from gateway.storage.backends.store import Store
+from gateway.storage.record_encoding import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A private JWK as text, and from when on it signs. Times are in seconds since the epoch."""
+class StoredSigningKey:
+    """A private JWK as text, and the time from which on it signs, in seconds since the epoch."""
 
     jwk: str
     signs_from: float
 
 
 @dataclass(frozen=True, slots=True)
-class StoredKeys:
-    """All of them, the oldest first."""
+class StoredSigningKeys:
+    """All signing keys, the oldest first."""
 
-    keys: tuple[StoredKey, ...]
+    keys: tuple[StoredSigningKey, ...]
 
 
 class SigningKeyStore:
-    """The one list of keys."""
+    """Loads and rotates the list of signing keys."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def load(self, make: Callable[[], StoredKey]) -> StoredKeys:
-        """The keys; one that `make` makes where there are none yet. Of many workers that begin at once one is taken."""
-        data = await self._store.get(_KEY)
-        if data is None:
-            await self._store.put_new(_KEY, encode(StoredKeys((make(),))), None)
-            data = await self._store.get(_KEY)
-        known = decode(data, StoredKeys)
-        if known is None:
-            raise ValueError("The signing keys in the store cannot be read.")
-        return known
+    async def load(self, create_key: Callable[[], StoredSigningKey]) -> StoredSigningKeys:
+        """The keys; where there are none yet, the one that `create_key` returns.
 
-    async def rotate(self, following: StoredKey, *, forget_before: float) -> StoredKeys:
-        """Add a key, and forget those that another has followed since before that moment."""
+        If several workers start at once, all get the key of one of them. Raises `ValueError` if the stored keys cannot
+        be read.
+        """
+        data = await self._store.get(store_keys.SIGNING_KEYS)
+        if data is None:
+            await self._store.put_new(store_keys.SIGNING_KEYS, encode(StoredSigningKeys((create_key(),))), None)
+            data = await self._store.get(store_keys.SIGNING_KEYS)
+        stored = decode(data, StoredSigningKeys)
+        if stored is None:
+            raise ValueError("The signing keys in the store cannot be read.")
+        return stored
+
+    async def replace_at_once(self, next_key: StoredSigningKey) -> StoredSigningKeys:
+        """Replace all keys by this one, and tell every worker: what the others have signed is void."""
+        keys = StoredSigningKeys((next_key,))
+        await self._store.put(store_keys.SIGNING_KEYS, encode(keys), None)
+        await self._store.publish(store_keys.ENDED_CHANNEL, store_keys.SIGNING_KEYS)
+        return keys
+
+    async def rotate(self, next_key: StoredSigningKey, *, forget_before: float) -> StoredSigningKeys:
+        """Add a key. Drop those whose successor has signed since `forget_before` or earlier.
+
+        `forget_before` is in seconds since the epoch. Raises `ValueError` if the stored keys cannot be read.
+        """
         while True:
-            data = await self._store.get(_KEY)
-            known = decode(data, StoredKeys)
-            if data is None or known is None:
-                return await self.load(lambda: following)
-            successors = (*known.keys[1:], following)
+            data = await self._store.get(store_keys.SIGNING_KEYS)
+            stored = decode(data, StoredSigningKeys)
+            if data is None or stored is None:
+                return await self.load(lambda: next_key)
+            successors = (*stored.keys[1:], next_key)
             kept = [
-                one for one, next_one in zip(known.keys, successors, strict=True) if next_one.signs_from > forget_before
+                key
+                for key, successor in zip(stored.keys, successors, strict=True)
+                if successor.signs_from > forget_before
             ]
-            rotated = StoredKeys((*kept, following))
-            if await self._store.replace(_KEY, data, encode(rotated), None):
+            rotated = StoredSigningKeys((*kept, next_key))
+            if await self._store.replace(store_keys.SIGNING_KEYS, data, encode(rotated), None):
                 return rotated

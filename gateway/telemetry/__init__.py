@@ -1,1 +1,1 @@
-"""What operators see: metrics and one audit line per decision."""
+"""Metrics, the audit log and the operational log."""

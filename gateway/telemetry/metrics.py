@@ -1,172 +1,171 @@
-"""The metrics: what was asked, decided, dropped, and how long it took; and the page on which Prometheus reads them."""
+"""The metrics: counts of requests and of events, and what the parts of the gateway count themselves."""
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from typing import Any, Protocol
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from gateway.fhir.request.interaction_name import interaction_name
+from gateway.oauth.errors import ErrorCode
 from gateway.policy.reasons import Reason
-from gateway.telemetry.event import Event, EventKind
-from gateway.telemetry.observation import OTHER, Observation, by_known_type, interaction_name
-from gateway.telemetry.tallies import Spread, Tally
+from gateway.telemetry.configuration_metrics import ConfigurationMetrics
+from gateway.telemetry.labels import NO_CLIENT, OTHER, ClientLabels, count_by_known_type
+from gateway.telemetry.metric_types import Counter, Durations, RequestTimes, histogram_family, single_counter
+from gateway.telemetry.request_record import RequestRecord
+from gateway.telemetry.server_event import CLIENT_KEYS_UNAVAILABLE, LIMITS, EventKind, ServerEvent
+from gateway.telemetry.watched_parts import CurrentParts, WatchedParts
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _STATUS_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
-
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-
-class PoolState(Protocol):
-    """Connections to the FHIR server, as a gauge sees them."""
-
-    @property
-    def in_use(self) -> int:
-        """Connections with an exchange under way."""
-
-    @property
-    def idle(self) -> int:
-        """Open connections without one."""
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for a connection."""
-
-
-class AuditState(Protocol):
-    """The audit log, as a counter sees it."""
-
-    @property
-    def lost(self) -> int:
-        """Lines that could not be written and were given up."""
+_ISSUED = "issued"
+_TOKEN_OUTCOMES = (_ISSUED, *(code.value for code in ErrorCode), CLIENT_KEYS_UNAVAILABLE, OTHER)
 
 
 class Metrics:
-    """All metrics of one gateway, in a registry of its own. To be used from one event loop."""
+    """All metrics of one gateway, in a registry of their own. Must be used from a single event loop."""
 
     def __init__(self) -> None:
-        # What every request is counted by, in one step; the counters made of it are added up when they are asked for.
-        self._seen: dict[tuple[str, str, int, Reason, bool | None], int] = {}
-        self._misses = Tally(
+        # Each request is counted once here. The counters with fewer labels are added up when Prometheus reads them.
+        self._requests: dict[tuple[str, str, int, Reason, bool | None, str], int] = {}
+        self._times: dict[str, RequestTimes] = {}
+        self._clients = ClientLabels()
+        self._narrowing_misses = Counter(
             "smart_gateway_narrowing_misses",
-            "Resources that the FHIR server returned though the narrowed request excluded them.",
+            "Resources that the FHIR server returned although the narrowed request excluded them.",
             ("resource_type",),
         )
-        self._dropped = Tally(
-            "smart_gateway_dropped_entries", "Resources held back from an answer.", ("resource_type",)
+        self._dropped = Counter(
+            "smart_gateway_dropped_entries", "Resources removed from a response.", ("resource_type",)
         )
-        self._bytes = Tally("smart_gateway_response_bytes", "Bytes of answers, without those streamed through.")
-        self._streamed = Tally("smart_gateway_streamed_responses", "Answers streamed through without a check.")
-        self._upstream = Spread("smart_gateway_upstream_duration_seconds", "Time waited for the FHIR server.")
-        self._overhead = Spread("smart_gateway_overhead_seconds", "Time the gateway itself added to an answer.")
-        self._events = Tally("smart_gateway_smart_events", "What happened at the SMART server.", ("event",))
+        self._withheld = Counter(
+            "smart_gateway_withheld_entries", "Resources removed only because of a record rule.", ("resource_type",)
+        )
+        self._bytes = 0
+        self._streamed = 0
+        self._events = Counter("smart_gateway_smart_events", "Events of the SMART server.", ("event",))
         self._events.counts.update({(kind.value,): 0 for kind in EventKind})
-        self._pool: PoolState | None = None
-        self._audit: AuditState | None = None
+        self._token_responses = Counter("smart_gateway_token_responses", "Responses of /token.", ("outcome",))
+        self._token_responses.counts.update({(outcome,): 0 for outcome in _TOKEN_OUTCOMES})
+        self._limits = Counter("smart_gateway_limits_reached", "Requests refused by a limit.", ("limit",))
+        self._limits.counts.update({(limit,): 0 for limit in (*LIMITS, OTHER)})
+        self._build = GaugeMetricFamily(
+            "smart_gateway_build_info", "The running version; always 1.", labels=("version", "python")
+        )
+        self._build.add_metric((version("smart-fhir-gateway"), platform.python_version()), 1)
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def watch_pool(self, pool: PoolState) -> None:
-        """Read the gauges of this pool whenever they are asked for."""
-        self._pool = pool
+    @property
+    def registry(self) -> CollectorRegistry:
+        """All metrics as prometheus-client has them."""
+        return self._registry
 
-    def watch_audit(self, audit: AuditState) -> None:
-        """Read the losses of this audit log whenever they are asked for."""
-        self._audit = audit
+    def watch(self, parts: WatchedParts | CurrentParts | ConfigurationMetrics) -> None:
+        """Report what these parts count themselves."""
+        self._registry.register(parts)
 
-    def note(self, event: Event) -> None:
-        """Count one event of the SMART server."""
-        self._events.counts[(event.kind.value,)] += 1
+    def add_event(self, event: ServerEvent) -> None:
+        """Count one event of the SMART server. Its reason becomes a label only if it is a known one."""
+        kind, reason = event.kind, event.reason or OTHER
+        self._events.counts[(kind.value,)] += 1
+        if kind is EventKind.TOKEN_ISSUED:
+            self._token_responses.add((_ISSUED,))
+        elif kind is EventKind.TOKEN_REFUSED:
+            self._token_responses.add((reason if reason in _TOKEN_OUTCOMES and reason != _ISSUED else OTHER,))
+        elif kind is EventKind.RATE_LIMITED:
+            self._limits.add((reason if reason in LIMITS else OTHER,))
 
-    def record(self, seen: Observation) -> None:
+    def add_request(self, record: RequestRecord) -> None:
         """Count one request. Costs about 1 us (performance.md rule 8)."""
-        key = (interaction_name(seen.interaction), seen.method, seen.status, seen.reason, seen.token_cached)
-        self._seen[key] = self._seen.get(key, 0) + 1
-        if seen.dropped or seen.narrowing_misses:
-            for tally, counts in ((self._dropped, seen.dropped), (self._misses, seen.narrowing_misses)):
-                for name, count in by_known_type(counts).items():
-                    tally.add((name,), count)
-        self._bytes.counts[()] += seen.response_bytes
-        if seen.streamed:
-            self._streamed.counts[()] += 1
-        waited, overhead = seen.upstream_seconds, seen.duration_seconds
-        if waited is not None:
-            self._upstream.add(waited)
-            overhead -= waited
-        self._overhead.add(max(overhead, 0.0))
+        name = interaction_name(record.interaction)
+        access = record.access
+        client = (
+            NO_CLIENT
+            if access is None
+            else self._clients.labels.get(access.client_id) or self._clients.admit(access.client_id)
+        )
+        key = (name, record.method, record.status, record.reason, record.token_cached, client)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        if record.dropped or record.narrowing_misses:
+            for counter, counts in (
+                (self._dropped, record.dropped),
+                (self._narrowing_misses, record.narrowing_misses),
+                (self._withheld, record.withheld),
+            ):
+                for resource_type, count in count_by_known_type(counts).items():
+                    counter.add((resource_type,), count)
+        self._bytes += record.response_bytes
+        if record.streamed:
+            self._streamed += 1
+        times = self._times.get(name)
+        if times is None:
+            times = self._times[name] = RequestTimes()
+        times.add(record.duration_seconds, record.upstream_seconds)
 
-    def _by_request(self) -> tuple[Tally, Tally, Tally]:
-        """The counters that have one event per request.
+    def _count_requests(self) -> tuple[Counter, ...]:
+        """The counters that count each request once.
 
-        A series that is absent until its first event hides that event from rate(); so the known ones begin at 0.
+        Series with known labels start at 0, because rate() misses the first event of a series that did not exist.
         """
-        requests = Tally(
+        requests = Counter(
             "smart_gateway_requests",
-            "Requests, by what they ask and how they ended.",
+            "Requests by interaction, method and status.",
             ("interaction", "method", "status"),
         )
-        decisions = Tally("smart_gateway_decisions", "Decisions by reason.", ("reason",))
+        decisions = Counter("smart_gateway_decisions", "Decisions by reason.", ("reason",))
         decisions.counts.update({(reason.value,): 0 for reason in Reason})
-        lookups = Tally("smart_gateway_token_cache_lookups", "Tokens looked up in the cache.", ("result",))
+        by_client = Counter("smart_gateway_client_decisions", "Decisions by client and reason.", ("client", "reason"))
+        lookups = Counter("smart_gateway_token_cache_lookups", "Token cache lookups.", ("result",))
         lookups.counts.update({("hit",): 0, ("miss",): 0})
-        for (interaction, method, status, reason, cached), count in self._seen.items():
-            named = method if method in _METHODS else OTHER
-            requests.add((interaction, named, _STATUS_CLASSES.get(status // 100, OTHER)), count)
+        for (interaction, method, status, reason, cached, client), count in self._requests.items():
+            known_method = method if method in _METHODS else OTHER
+            requests.add((interaction, known_method, _STATUS_CLASSES.get(status // 100, OTHER)), count)
             decisions.add((reason.value,), count)
+            by_client.add((client, reason.value), count)
             if cached is not None:
                 lookups.add(("hit",) if cached else ("miss",), count)
-        return requests, decisions, lookups
+        return requests, decisions, by_client, lookups
 
     def collect(self) -> Iterator[Metric]:
-        """Called by the registry."""
-        for tally in (*self._by_request(), self._misses, self._dropped, self._bytes, self._events, self._streamed):
-            yield tally.family()
-        yield self._upstream.family()
-        yield self._overhead.family()
-        if self._pool is not None:
-            connections = GaugeMetricFamily(
-                "smart_gateway_pool_connections", "Open connections to the FHIR server.", labels=("state",)
-            )
-            connections.add_metric(("in_use",), self._pool.in_use)
-            connections.add_metric(("idle",), self._pool.idle)
-            yield connections
-            yield GaugeMetricFamily(
-                "smart_gateway_pool_waiting", "Requests that wait for a connection.", self._pool.waiting
-            )
-        if self._audit is not None:
-            lost = Tally("smart_gateway_audit_lines_lost", "Audit lines that could not be written.")
-            lost.add((), self._audit.lost)
-            yield lost.family()
+        """What is counted here; called by the registry."""
+        for counted in (
+            *self._count_requests(),
+            self._narrowing_misses,
+            self._dropped,
+            self._withheld,
+            single_counter(
+                "smart_gateway_response_bytes", "Bytes of response bodies, except streamed ones.", self._bytes
+            ),
+            single_counter(
+                "smart_gateway_streamed_responses", "Responses streamed without being inspected.", self._streamed
+            ),
+            self._events,
+            self._token_responses,
+            self._limits,
+        ):
+            yield counted.to_family()
+        yield from self._collect_times()
+        yield self._build
 
-    def exposition(self) -> bytes:
-        """All metrics in the text format of Prometheus."""
+    def _collect_times(self) -> Iterator[HistogramMetricFamily]:
+        upstream, own = Durations(), Durations()
+        for times in self._times.values():
+            upstream.add_all(times.upstream)
+            own.add_all(times.own)
+        yield histogram_family(
+            "smart_gateway_request_duration_seconds",
+            "Time until the response had been sent.",
+            {(interaction,): times.total for interaction, times in self._times.items()},
+            ("interaction",),
+        )
+        yield histogram_family(
+            "smart_gateway_upstream_duration_seconds", "Time spent waiting for the FHIR server.", {(): upstream}
+        )
+        yield histogram_family("smart_gateway_overhead_seconds", "Time added by the gateway itself.", {(): own})
+
+    def exposition_text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
-
-
-class MetricsApp:
-    """A plain ASGI callable for a port of its own: `GET /metrics`, and nothing else."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        if scope["path"] != "/metrics":
-            await _answer(send, 404, b"Metrics are at /metrics.\n", b"text/plain; charset=utf-8")
-        elif scope["method"] not in {"GET", "HEAD"}:
-            await _answer(
-                send, 405, b"Metrics are only read.\n", b"text/plain; charset=utf-8", (b"allow", b"GET, HEAD")
-            )
-        else:
-            body = self._metrics.exposition()
-            length = (b"content-length", b"%d" % len(body))
-            await _answer(send, 200, b"" if scope["method"] == "HEAD" else body, CONTENT_TYPE_LATEST.encode(), length)
-
-
-async def _answer(send: _Send, status: int, body: bytes, kind: bytes, *headers: tuple[bytes, bytes]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *headers]})
-    await send({"type": "http.response.body", "body": body})

@@ -1,1 +1,1 @@
-"""The only door to the FHIR server and to the identity provider."""
+"""All outgoing HTTP: requests to the FHIR server, and fetches of small documents from other servers."""

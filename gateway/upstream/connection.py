@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to the FHIR server: one exchange at a time, no pipelining, strict about every byte."""
+"""One HTTP/1.1 connection to the FHIR server: one exchange at a time, without pipelining."""
 
 import asyncio
 import math
@@ -6,197 +6,268 @@ import select
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from .answer import Answer
-from .exchange import Malformed, TimedOut, Unreachable, UpstreamError
-from .reading import EAGER, AnswerReader
+from gateway.upstream.exchange_types import MalformedResponse, Unreachable, UpstreamError, UpstreamTimeout
+from gateway.upstream.response import UpstreamResponse
+from gateway.upstream.response_parser import EAGER_BODY_BYTES, ResponseParser
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds: `read` is the longest silence, `total` lasts to the body's end, `stream` likewise for streams."""
+    """In seconds. `read`: the longest silence. `total` lasts until the body ends; `stream` replaces it for streams."""
 
     read: float
     total: float
     stream: float
 
 
-class Owner(Protocol):
-    """Whom a connection tells, exactly once per exchange, that it is free again or gone."""
+class ConnectionOwner(Protocol):
+    """The pool, as a connection sees it."""
 
-    def ended(self, connection: "Connection", reusable: bool) -> None:
-        """The exchange is over."""
+    def exchange_ended(self, connection: "Connection", reusable: bool) -> None:
+        """Called once at the end of each exchange."""
 
-    def lost(self, connection: "Connection") -> None:
-        """The connection is closed; comes after `ended` when an exchange was under way."""
+    def connection_closed(self, connection: "Connection") -> None:
+        """The connection is closed. If an exchange was in progress, `exchange_ended` is called first."""
 
 
-class Connection(AnswerReader, asyncio.Protocol):
-    """Idle, or carrying one exchange, or closed."""
+class Connection(ResponseParser, asyncio.Protocol):
+    """A connection that is idle, in use by one exchange, or closed."""
 
     __slots__ = (
-        "_answer", "_armed", "_deadlines", "_loop", "_owner", "_paused", "_poll", "_timer", "_transport",
-        "_until", "answered", "heard_at",
+        "_awaits_content",
+        "_deadlines",
+        "_is_sending",
+        "_loop",
+        "_owner",
+        "_paused",
+        "_poll",
+        "_response",
+        "_timer",
+        "_timer_at",
+        "_total_deadline",
+        "_transport",
+        "_writable",
+        "has_received",
+        "last_read_at",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: ConnectionOwner, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._owner = owner
         self._deadlines = deadlines
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
-        self._answer: Answer | None = None
+        self._response: UpstreamResponse | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._armed = math.inf
+        self._timer_at = math.inf
         self._paused = False
-        self.heard_at = 0.0
+        self._is_sending = False
+        self._awaits_content = False
+        self._writable: asyncio.Future[None] | None = None
+        self.last_read_at = 0.0
 
-    # What the pool does.
+    # Called by the pool.
 
-    def start(self, head: bytes, body: bytes, *, to_head: bool) -> Answer:
-        """Write a request. Await the answer's `waiter`, then look at its `error`."""
-        assert self._answer is None
+    def start(self, head: bytes, body: bytes, *, is_head_request: bool) -> UpstreamResponse:
+        """Write a request. The caller awaits the `waiter` of the response and then checks its `error`."""
+        assert self._response is None
         assert self._transport is not None
         loop, deadlines = self._loop, self._deadlines
-        self._answer = answer = Answer(self, loop.create_future())
-        self._expect(to_head=to_head)
-        self.answered = False
-        self.heard_at = now = loop.time()
-        self._until = now + deadlines.total
-        self._arm()
-        if len(body) > EAGER:
+        self._response = response = UpstreamResponse(self, loop.create_future())
+        self._begin_response(is_head_request=is_head_request)
+        self.has_received = False
+        self.last_read_at = now = loop.time()
+        self._total_deadline = now + deadlines.total
+        self._start_timer()
+        if len(body) > EAGER_BODY_BYTES:
             self._transport.writelines((head, body))
         else:
             self._transport.write(head + body if body else head)
-        return answer
+        return response
 
-    def usable(self) -> bool:
-        """Whether an idle connection may carry another exchange: open, and nothing to read, neither bytes nor an end.
+    def is_usable(self) -> bool:
+        """Whether an idle connection can be used: it is open, and there is nothing to read.
 
-        Asking the kernel costs about a microsecond. It finds the connection that the server has just closed, before a
-        request that cannot be repeated is lost on it, and bytes of an answer that nobody asked for.
+        The system call takes about a microsecond. It finds a connection that the server has just closed, on which a
+        request that cannot be repeated would be lost, and unsolicited bytes of a response.
         """
         transport, poll = self._transport, self._poll
         return transport is not None and not transport.is_closing() and (poll is None or not poll.poll(0))
 
     def close(self) -> None:
-        """Close an idle connection, or break off the exchange under way."""
-        if self._answer is not None:
+        """Close the connection. An exchange in progress fails."""
+        if self._response is not None:
             self._fail(Unreachable("The connection to the FHIR server was closed by the gateway."))
         elif self._transport is not None:
             self._transport.close()
 
-    # What an answer does (`Source`).
+    # Called by the sender of a body (`ContentSink`). The read deadline is suspended while there is nothing to send.
 
-    def pause(self, answer: Answer) -> None:
-        """Stop reading; the read deadline rests, since the delay is the reader's."""
-        if answer is self._answer and not self._paused and self._transport is not None:
+    def begin_content(self, response: UpstreamResponse) -> None:
+        """A body follows, to which the deadline for streams applies."""
+        if response is self._response:
+            self._is_sending = self._awaits_content = True
+            self.begin_stream(response)
+
+    async def write_content(self, response: UpstreamResponse, piece: bytes) -> None:
+        """Write a piece, and wait until there is room for another one or the exchange has ended."""
+        if response is not self._response or self._transport is None:
+            return
+        self._transport.write(piece)
+        if self._writable is not None:
+            self._expect_server()
+            await self._writable
+            self._awaits_content = True
+
+    def end_content(self, response: UpstreamResponse) -> None:
+        """The body is complete: from now on the server is waited for."""
+        if response is self._response:
+            self._is_sending = False
+            self._expect_server()
+
+    def _expect_server(self) -> None:
+        self._awaits_content = False
+        self.last_read_at = self._loop.time()
+        self._start_timer()
+
+    # Called by the response (`ResponseSource`).
+
+    def pause(self, response: UpstreamResponse) -> None:
+        """Stop reading. The read deadline is suspended, because the reader causes the delay."""
+        if response is self._response and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
-    def resume(self, answer: Answer) -> None:
-        """Read on; the read deadline starts anew."""
-        if self._paused and answer is self._answer and self._transport is not None:
+    def resume(self, response: UpstreamResponse) -> None:
+        """Continue to read. The read deadline starts again."""
+        if self._paused and response is self._response and self._transport is not None:
             self._paused = False
-            self.heard_at = self._loop.time()
-            self._arm()
+            self.last_read_at = self._loop.time()
+            self._start_timer()
             self._transport.resume_reading()
 
-    def begin_stream(self, answer: Answer) -> None:
-        """From here on the longer deadline for streams counts."""
-        if answer is self._answer:
-            self._until += self._deadlines.stream - self._deadlines.total
-            self._arm()
+    def begin_stream(self, response: UpstreamResponse) -> None:
+        """Replace the total deadline by the longer one for streams."""
+        if response is self._response:
+            self._total_deadline += self._deadlines.stream - self._deadlines.total
+            self._start_timer()
 
-    def abandon(self, answer: Answer) -> None:
-        """Break off the exchange of this answer; nothing, when it is over."""
-        if answer is self._answer:
-            self._fail(Unreachable("The answer of the FHIR server was given up."))
+    def abandon(self, response: UpstreamResponse) -> None:
+        """Abort the exchange of this response, unless it has ended."""
+        if response is self._response:
+            self._fail(Unreachable("The response of the FHIR server was discarded."))
 
-    # What the transport does.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected, and through the TLS handshake where there is one."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass
+        """The connection is established, including the TLS handshake if there is one."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are not a subclass
         socket = transport.get_extra_info("socket")
         if socket is not None:
             self._poll = select.poll()
             self._poll.register(socket.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the server."""
-        answer = self._answer
-        if answer is None:
-            # Nobody asked: what follows could be taken for the answer to the next request.
+        """Bytes have arrived from the server."""
+        response = self._response
+        if response is None:
+            # Unsolicited bytes could be taken for the response to the next request.
             if self._transport is not None:
                 self._transport.abort()
             return
-        self.heard_at = self._loop.time()
-        self.answered = True
+        self.last_read_at = self._loop.time()
+        self.has_received = True
         try:
-            self._read(answer, data)
-        except Malformed as error:
+            self._parse(response, data)
+        except MalformedResponse as error:
             self._fail(error)
 
+    def pause_writing(self) -> None:
+        """More waits to be sent than the server takes."""
+        if self._is_sending:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """There is room for more."""
+        self._stop_waiting_for_room()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Closed, by whichever side."""
-        answer = self._answer
-        if answer is not None:
+        """The connection was closed by either side."""
+        self._stop_waiting_for_room()
+        response = self._response
+        if response is not None:
             if self._ends_by_closing and exc is None:
-                self._end(answer, reusable=False)
+                self._end(response, reusable=False)
             else:
-                when = "before its answer was whole" if self.answered else "before it answered"
+                when = "before its response was complete" if self.has_received else "before it responded"
                 self._fail(Unreachable(f"The FHIR server closed the connection {when}."))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._forget()
+        self._drop_parser()
         self._transport = self._poll = None
-        self._owner.lost(self)
+        self._owner.connection_closed(self)
 
-    # How an exchange ends.
+    # End of an exchange.
 
-    def _end(self, answer: Answer, *, reusable: bool) -> None:
+    def _end(self, response: UpstreamResponse, *, reusable: bool) -> None:
         transport = self._transport
-        self._answer = None
-        answer.end()
-        # An answer that came before the request was written out: the rest would be read as the next request.
-        reusable = reusable and transport is not None and transport.get_write_buffer_size() == 0
+        self._response = None
+        response.complete()
+        # If the request is not written completely yet, the server would read its rest as the next request.
+        is_written = transport is not None and transport.get_write_buffer_size() == 0 and not self._is_sending
+        reusable = reusable and is_written
+        self._end_sending()
         if not reusable and transport is not None:
             transport.close()
-        self._owner.ended(self, reusable)
+        self._owner.exchange_ended(self, reusable)
 
     def _fail(self, error: UpstreamError) -> None:
-        answer = self._answer
-        assert answer is not None
-        self._answer = None
-        answer.fail(error)
+        response = self._response
+        assert response is not None
+        self._response = None
+        self._end_sending()
+        response.fail(error)
         if self._transport is not None:
             self._transport.abort()
-        self._owner.ended(self, False)
+        self._owner.exchange_ended(self, False)
 
-    # One timer per connection, looked at when it fires and left alone in between.
+    def _end_sending(self) -> None:
+        self._is_sending = self._awaits_content = False
+        self._stop_waiting_for_room()
 
-    def _due(self) -> float:
-        return self._until if self._paused else min(self._until, self.heard_at + self._deadlines.read)
+    def _stop_waiting_for_room(self) -> None:
+        waiting, self._writable = self._writable, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
-    def _arm(self) -> None:
-        due = self._due()
-        if due < self._armed:
+    # Deadlines: one timer per connection, which is not restarted for every read but checked when it fires.
+
+    def _next_deadline(self) -> float:
+        return (
+            self._total_deadline
+            if self._paused or self._awaits_content
+            else min(self._total_deadline, self.last_read_at + self._deadlines.read)
+        )
+
+    def _start_timer(self) -> None:
+        deadline = self._next_deadline()
+        if deadline < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._armed = due
-            self._timer = self._loop.call_at(due, self._check)
+            self._timer_at = deadline
+            self._timer = self._loop.call_at(deadline, self._check_deadlines)
 
-    def _check(self) -> None:
+    def _check_deadlines(self) -> None:
         self._timer = None
-        self._armed = math.inf
-        if self._answer is None:
+        self._timer_at = math.inf
+        if self._response is None:
             return
         now = self._loop.time()
-        if now < self._due():
-            self._arm()
-        elif now >= self._until:
-            self._fail(TimedOut("The FHIR server's answer took longer than it may."))
+        if now < self._next_deadline():
+            self._start_timer()
+        elif now >= self._total_deadline:
+            self._fail(UpstreamTimeout("The FHIR server's response took longer than it may."))
         else:
-            self._fail(TimedOut(f"The FHIR server sent nothing for {self._deadlines.read:g} seconds."))
+            self._fail(UpstreamTimeout(f"The FHIR server sent nothing for {self._deadlines.read:g} seconds."))

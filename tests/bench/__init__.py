@@ -1,1 +1,1 @@
-"""The benchmark's own arithmetic, parsing and answers; nothing here measures time."""
+"""Tests of the benchmark's arithmetic, parsing and checks; no test measures time."""

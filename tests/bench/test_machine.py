@@ -1,4 +1,4 @@
-"""What is read from /proc, and what is said when a tool is missing."""
+"""Figures from /proc, the choice of cores, and the message about missing tools."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_sizes_are_given_in_bytes() -> None:
     text = "Name:\tpython\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n"
     assert machine.parse_status(text, "VmRSS") == 1024 * 1024
     assert machine.parse_status(text, "VmHWM") == 2048 * 1024
-    with pytest.raises(machine.NotHere, match="VmSwap"):
+    with pytest.raises(machine.MissingRequirement, match="VmSwap"):
         machine.parse_status(text, "VmSwap")
 
 
@@ -33,10 +33,12 @@ def test_sizes_are_given_in_bytes() -> None:
 def test_the_server_has_a_core_of_its_own_where_there_are_two(allowed: set[int], apart: bool) -> None:
     cores = machine.choose_cores(allowed)
     assert {cores.server, cores.load} <= allowed
-    assert cores.apart is apart
+    assert cores.are_separate is apart
 
 
 def test_missing_tools_are_all_named_with_the_way_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(machine.NotHere, match=r"needs nginx, wrk, taskset.*apt-get install nginx wrk util-linux"):
+    with pytest.raises(
+        machine.MissingRequirement, match=r"needs nginx, wrk, taskset.*apt-get install nginx wrk util-linux"
+    ):
         machine.require_tools()

@@ -8,30 +8,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.ratios import Goal, Round, Row, Run, Unit, at_least, costs_at_most, memory_row, per_second, row, select
+from bench.ratios import (
+    Goal,
+    Round,
+    Row,
+    Run,
+    Unit,
+    at_least,
+    costs_at_most,
+    make_memory_row,
+    make_row,
+    per_second,
+    select_rounds,
+)
 
 
-def run(microseconds: float, foreign: float = 0.0, requests: int = 1000) -> Run:
+def make_run(microseconds: float, foreign: float = 0.0, requests: int = 1000) -> Run:
     return Run(requests, microseconds * requests / 1e6, 2.0, foreign)
 
 
-def one_round(ours: float, peer: float, foreign: float = 0.0) -> Round:
-    return Round((run(ours), run(ours)), (run(peer), run(peer, foreign)))
+def make_round(ours: float, peer: float, foreign: float = 0.0) -> Round:
+    return Round((make_run(ours), make_run(ours)), (make_run(peer), make_run(peer, foreign)))
 
 
 def test_a_ratio_above_one_says_that_we_need_less_cpu_for_a_request() -> None:
-    assert one_round(ours=50, peer=100).ratio == pytest.approx(2)
+    assert make_round(ours=50, peer=100).ratio == pytest.approx(2)
 
 
 def test_the_two_runs_of_a_side_are_weighed_by_their_requests() -> None:
-    both = Round((run(10, requests=3000), run(50, requests=1000)), (run(20), run(20)))
-    assert both.ours_us == pytest.approx(20)
-    assert both.ratio == pytest.approx(1)
+    unequal = Round((make_run(10, requests=3000), make_run(50, requests=1000)), (make_run(20), make_run(20)))
+    assert unequal.ours_us == pytest.approx(20)
+    assert unequal.ratio == pytest.approx(1)
 
 
 def test_a_row_by_the_entry_divides_each_side_by_the_entries_of_its_own_page() -> None:
     large, small = Run(10, 0.040, 2.0, 0.0, units=500), Run(100, 0.020, 2.0, 0.0, units=20)
-    made = row("entries-500", "entries-20", [Round((large, large), (small, small))], 1, 1.0, None, Unit.ENTRY)
+    made = make_row("entries-500", "entries-20", [Round((large, large), (small, small))], 1, 1.0, None, Unit.ENTRY)
     assert (made.ours_us, made.peer_us, made.ratio, made.unit) == (8.0, 10.0, 1.25, "entry")
     assert (made.ours_rps, made.peer_rps) == (5, 50)
 
@@ -39,36 +51,39 @@ def test_a_row_by_the_entry_divides_each_side_by_the_entries_of_its_own_page() -
 @given(st.floats(1, 1e4), st.floats(1, 1e4), st.floats(0.001, 1))
 def test_a_steady_drift_over_the_four_runs_does_not_move_the_ratio(ours: float, peer: float, drift: float) -> None:
     factors = [1 + drift * at for at in range(4)]
-    drifted = Round((run(ours * factors[0]), run(ours * factors[3])), (run(peer * factors[1]), run(peer * factors[2])))
+    drifted = Round(
+        (make_run(ours * factors[0]), make_run(ours * factors[3])),
+        (make_run(peer * factors[1]), make_run(peer * factors[2])),
+    )
     assert drifted.ratio == pytest.approx(peer / ours)
 
 
 @given(st.floats(1, 1e4), st.floats(1, 1e4))
 def test_swapping_the_sides_inverts_the_ratio(ours: float, peer: float) -> None:
-    assert one_round(ours, peer).ratio * one_round(peer, ours).ratio == pytest.approx(1)
+    assert make_round(ours, peer).ratio * make_round(peer, ours).ratio == pytest.approx(1)
 
 
 def test_the_most_disturbed_of_the_four_runs_tells_how_disturbed_the_round_is() -> None:
-    assert one_round(1, 1, foreign=0.4).foreign_cores == 0.4
+    assert make_round(1, 1, foreign=0.4).foreign_cores == 0.4
 
 
 def test_disturbed_rounds_are_discarded_when_enough_others_are_there() -> None:
-    rounds = [one_round(1, 1), one_round(1, 9, foreign=0.5), one_round(1, 1)]
-    kept, noisy = select(rounds, wanted=2, quiet=0.15)
+    rounds = [make_round(1, 1), make_round(1, 9, foreign=0.5), make_round(1, 1)]
+    kept, noisy = select_rounds(rounds, wanted=2, quiet=0.15)
     assert kept == [rounds[0], rounds[2]]
     assert not noisy
 
 
 def test_too_few_quiet_rounds_are_filled_with_the_least_disturbed_and_the_row_says_so() -> None:
-    rounds = [one_round(1, 1, 0.9), one_round(1, 1), one_round(1, 1, 0.2), one_round(1, 1, 0.5)]
-    kept, noisy = select(rounds, wanted=3, quiet=0.15)
+    rounds = [make_round(1, 1, 0.9), make_round(1, 1), make_round(1, 1, 0.2), make_round(1, 1, 0.5)]
+    kept, noisy = select_rounds(rounds, wanted=3, quiet=0.15)
     assert kept == [rounds[1], rounds[2], rounds[3]]
     assert noisy
 
 
 def test_a_row_holds_the_median_and_the_range_of_the_rounds_it_kept() -> None:
-    rounds = [one_round(50, 100), one_round(50, 60), one_round(50, 55), one_round(50, 500, foreign=1.0)]
-    made = row("read", "envoy", rounds, wanted=3, quiet=0.15, goal=at_least(1.1))
+    rounds = [make_round(50, 100), make_round(50, 60), make_round(50, 55), make_round(50, 500, foreign=1.0)]
+    made = make_row("read", "envoy", rounds, wanted=3, quiet=0.15, goal=at_least(1.1))
     assert (made.ratio, made.min, made.max) == (1.2, 1.1, 2.0)
     assert (made.ours_us, made.peer_us, made.rounds, made.discarded) == (50, 60, 3, 1)
     assert made.goal == ">= 1.1"
@@ -86,11 +101,11 @@ def test_a_row_holds_the_median_and_the_range_of_the_rounds_it_kept() -> None:
     ],
 )
 def test_a_goal_is_met_or_not(goal: Goal | None, ours: float, peer: float, met: bool | None) -> None:
-    assert row("name", "peer", [one_round(ours, peer)], wanted=1, quiet=1.0, goal=goal).met is met
+    assert make_row("name", "peer", [make_round(ours, peer)], wanted=1, quiet=1.0, goal=goal).met is met
 
 
 def test_requests_per_second_come_from_wall_time() -> None:
-    assert per_second([run(1, requests=100), run(1, requests=300)]) == 100
+    assert per_second([make_run(1, requests=100), make_run(1, requests=300)]) == 100
 
 
 def test_the_row_has_the_fields_that_the_issue_names() -> None:
@@ -99,6 +114,6 @@ def test_the_row_has_the_fields_that_the_issue_names() -> None:
 
 
 def test_memory_is_counted_in_millions_of_bytes() -> None:
-    assert memory_row("idle", 69_960_000, 70).mb == 70.0
-    assert memory_row("idle", 69_960_000, 70).met
-    assert not memory_row("idle", 70_000_001, 70).met
+    assert make_memory_row("idle", 69_960_000, 70).mb == 70.0
+    assert make_memory_row("idle", 69_960_000, 70).met
+    assert not make_memory_row("idle", 70_000_001, 70).met

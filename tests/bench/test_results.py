@@ -10,8 +10,9 @@ import pytest
 from bench import bodies
 from bench.profile import parse_folded
 from bench.ratios import MemoryRow, Row
-from bench.results import document, table, write
-from gateway.fhir.links import page_target
+from bench.results import format_table, to_document, write_json
+from bench.site import write_site
+from gateway.fhir.resources.page_target import ServerAddresses
 from gateway.settings.upstream import Upstream
 
 _ROW = Row("read-2kb", "envoy", 1.2, 1.1, 1.3, 50.0, 60.0, 5, 1, False, 20000, 16000, ">= 1.1", True, "request")
@@ -22,12 +23,12 @@ _MEMORY = MemoryRow("memory-idle", 61.2, "<= 70 MB", True)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> bodies.Site:
-    """Everything that the upstream serves, written once."""
-    return bodies.write_site(tmp_path_factory.mktemp("site"))
+    """The site of the upstream, written once."""
+    return write_site(tmp_path_factory.mktemp("site"), "http://upstream.invalid/fhir")
 
 
 def test_the_table_shows_what_was_met_what_was_missed_and_what_was_disturbed() -> None:
-    lines = table([_ROW, _MISSED], [_MEMORY]).splitlines()
+    lines = format_table([_ROW, _MISSED], [_MEMORY]).splitlines()
     assert lines[0].split()[:3] == ["name", "peer", "ratio"]
     assert lines[2].endswith("yes")
     assert lines[3].startswith("bundle-60kb*")
@@ -36,12 +37,12 @@ def test_the_table_shows_what_was_met_what_was_missed_and_what_was_disturbed() -
 
 
 def test_a_row_counted_by_the_entry_says_so_and_shows_tenths_of_its_few_microseconds() -> None:
-    assert table([_BY_ENTRY], []).splitlines()[2].split()[5:8] == ["8.5", "9.4", "entry"]
+    assert format_table([_BY_ENTRY], []).splitlines()[2].split()[5:8] == ["8.5", "9.4", "entry"]
 
 
 def test_the_json_has_rows_with_the_agreed_keys(tmp_path: Path) -> None:
     path = tmp_path / "results/latest.json"
-    write(path, document([_ROW], [_MEMORY], {"cores": 2}))
+    write_json(path, to_document([_ROW], [_MEMORY], {"cores": 2}))
     content = json.loads(path.read_text())
     assert set(content) == {"machine", "rows", "memory"}
     assert {"name", "peer", "ratio", "min", "max", "ours_us", "peer_us", "rounds", "unit"} <= set(content["rows"][0])
@@ -49,13 +50,14 @@ def test_the_json_has_rows_with_the_agreed_keys(tmp_path: Path) -> None:
 
 
 def test_folded_stacks_tell_own_time_from_time_in_calls() -> None:
-    hot = {
-        one.function: one for one in parse_folded("main;serve;parse 30\nmain;serve 10\nmain;parse;parse 60\n\nodd\n")
+    shares = {
+        share.function: share
+        for share in parse_folded("main;serve;parse 30\nmain;serve 10\nmain;parse;parse 60\n\nodd\n")
     }
-    assert hot["parse"].alone == pytest.approx(0.9)
-    assert hot["serve"].alone == pytest.approx(0.1)
-    assert hot["serve"].with_calls == pytest.approx(0.4)
-    assert hot["main"].with_calls == pytest.approx(1.0)
+    assert shares["parse"].own_share == pytest.approx(0.9)
+    assert shares["serve"].own_share == pytest.approx(0.1)
+    assert shares["serve"].total_share == pytest.approx(0.4)
+    assert shares["main"].total_share == pytest.approx(1.0)
     assert parse_folded("") == []
 
 
@@ -72,8 +74,8 @@ def test_entries_are_as_large_on_a_large_page_as_on_a_small_one(site: bodies.Sit
 
 
 def test_the_largest_page_is_one_that_the_gateway_reads_to_verify_it(site: bodies.Site) -> None:
-    most = Upstream.model_fields["max_verified_body_bytes"].default
-    assert site.bundle("entries-5000").stat().st_size < most
+    limit = Upstream.model_fields["max_verified_body_bytes"].default
+    assert site.bundle("entries-5000").stat().st_size < limit
 
 
 def test_the_first_page_leads_to_the_second_in_a_way_that_the_gateway_seals(site: bodies.Site) -> None:
@@ -81,7 +83,8 @@ def test_the_first_page_leads_to_the_second_in_a_way_that_the_gateway_seals(site
     for page, relations in ((first, {"self", "next"}), (second, {"self", "next", "previous"})):
         links = {link["relation"]: link["url"] for link in page["link"]}
         assert links.keys() == relations
-        assert (page_target(links["next"], ("/fhir",)) or "").startswith("?_getpages=")
+        addresses = ServerAddresses(bodies.capability_statement()["implementation"]["url"])
+        assert addresses.resolve(links["next"], "/Observation").startswith("?_getpages=")
     assert len(second["entry"]) == bodies.PAGE
 
 

@@ -1,4 +1,4 @@
-"""Chromium, the browser that the pages and the browser's library are tried in."""
+"""The command of Chromium, in which the pages and the JavaScript client are tested."""
 
 import shutil
 
@@ -7,10 +7,10 @@ from tests.servers.process import NotAvailable
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def chromium() -> str:
-    """Its command. Raises `NotAvailable` in plain words."""
+def find_chromium() -> str:
+    """The command of Chromium. Raises `NotAvailable`."""
     for name in _NAMES:
-        found = shutil.which(name)
-        if found is not None:
-            return found
+        command = shutil.which(name)
+        if command is not None:
+            return command
     raise NotAvailable("Chromium is not installed on this machine (`apt-get install chromium` brings it).")

@@ -1,4 +1,4 @@
-"""One FHIR server and one SMART server for the clients of a module, and what this machine has to run them with."""
+"""A FHIR server and a SMART server for the clients, and the programs of this machine that run them."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.clients.chromium import chromium
-from tests.clients.house import Ports, with_clients
-from tests.clients.node import Node, node
+from tests.clients.chromium import find_chromium
+from tests.clients.node import Node, find_node_with_packages
+from tests.clients.running_server import Ports, register_clients
 from tests.servers.process import NotAvailable
 from tests.servers.sekmet import start_sekmet
-from tests.smart.house import House, smart_house
+from tests.smart_server.running_server import RunningServer, run_smart_server
 
 
 @pytest.fixture(scope="session")
@@ -24,18 +24,18 @@ def fhir_server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ports() -> Ports:
-    """Where apps listen."""
+    """The ports of the apps."""
     return Ports.free()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(fhir_server: str, ports: Ports) -> AsyncIterator[House]:
-    """A SMART server that knows the clients."""
+async def server(fhir_server: str, ports: Ports) -> AsyncIterator[RunningServer]:
+    """A SMART server with the clients registered."""
 
     def change(settings: dict[str, Any]) -> None:
-        with_clients(settings, ports)
+        register_clients(settings, ports)
 
-    async with smart_house(fhir_server, change=change) as running:
+    async with run_smart_server(fhir_server, change=change) as running:
         yield running
 
 
@@ -43,7 +43,7 @@ async def house(fhir_server: str, ports: Ports) -> AsyncIterator[House]:
 def node_of_this_machine() -> Node:
     """Node with the clients' packages."""
     try:
-        return node()
+        return find_node_with_packages()
     except NotAvailable as why:
         pytest.skip(str(why))
 
@@ -52,6 +52,6 @@ def node_of_this_machine() -> Node:
 def chromium_of_this_machine() -> str:
     """The browser's command."""
     try:
-        return chromium()
+        return find_chromium()
     except NotAvailable as why:
         pytest.skip(str(why))

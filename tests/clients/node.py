@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.install_once import NotAvailable
 from scripts.node import find_node
-from scripts.once import NotAvailable
 
 HERE = Path(__file__).parent
 _INSTALL_SECONDS = 240
@@ -26,10 +26,10 @@ class Node:
     command: str
     environment: dict[str, str]
 
-    async def run(self, script: str, asked: dict[str, Any], *, seconds: float = 90) -> dict[str, Any]:
+    async def run(self, script: str, arguments: dict[str, Any], *, seconds: float = 90) -> dict[str, Any]:
         """What a script of this folder prints as JSON when it is told `asked` as JSON."""
         process = await asyncio.create_subprocess_exec(
-            self.command, str(HERE / script), json.dumps(asked),
+            self.command, str(HERE / script), json.dumps(arguments),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
         )  # fmt: skip
         try:
@@ -39,14 +39,14 @@ class Node:
                 process.kill()
                 await process.wait()
         assert process.returncode == 0, f"{script} ended with {process.returncode}:\n{errors.decode()[-4000:]}"
-        told: dict[str, Any] = json.loads(output)
-        return told
+        result: dict[str, Any] = json.loads(output)
+        return result
 
     @contextlib.asynccontextmanager
-    async def running(self, script: str, asked: dict[str, Any]) -> AsyncIterator[None]:
-        """A script that says so when it listens, and ends when its standard input does."""
+    async def running(self, script: str, arguments: dict[str, Any]) -> AsyncIterator[None]:
+        """Run a script that prints `ready` when it listens, and ends when its standard input is closed."""
         process = await asyncio.create_subprocess_exec(
-            self.command, str(HERE / script), json.dumps(asked),
+            self.command, str(HERE / script), json.dumps(arguments),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
         )  # fmt: skip
         assert process.stdin is not None
@@ -61,11 +61,11 @@ class Node:
             await process.wait()
 
 
-def node() -> Node:
-    """Node with the packages of `package-lock.json` beside this file. Raises `NotAvailable` in plain words."""
-    found = find_node()
+def find_node_with_packages() -> Node:
+    """Node with the packages of `package-lock.json` in this folder. Raises `NotAvailable`."""
+    node = find_node()
     try:
-        found.install(HERE, "the JavaScript clients", seconds=_INSTALL_SECONDS)
+        node.install(HERE, "the JavaScript clients", seconds=_INSTALL_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise NotAvailable("npm could not install the JavaScript clients, which needs its registry once.") from problem
-    return Node(found.node, found.environment)
+    return Node(node.node, node.environment)

@@ -1,17 +1,17 @@
-"""fhirclient 4.3.1 of PyPI, the last release without PKCE, in an environment of its own."""
+"""fhirclient 4.3.1 of PyPI, the last release without PKCE, in its own environment."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from scripts.once import CACHE, NotAvailable, install_once, say
+from scripts.install_once import CACHE, NotAvailable, install_once, say
 
 _LOCK = Path(__file__).parent / "fhirclient-4.3.txt"
 _INSTALL_SECONDS = 120
 
 
 def python_with_old_fhirclient() -> str:
-    """The Python that has it. Raises `NotAvailable` in plain words."""
+    """The Python of that environment. Raises `NotAvailable`."""
     return str(install_once(CACHE / "fhirclient-4.3", _LOCK.read_text(), _install) / "bin/python")
 
 

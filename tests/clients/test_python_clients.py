@@ -1,10 +1,6 @@
 """Python clients complete launch, read, search with paging, and refresh."""
 
-import asyncio
-import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,10 +8,11 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign  # type: ignore[import-untyped]
 
-from tests.clients.house import SCOPE
 from tests.clients.old_fhirclient import python_with_old_fhirclient
+from tests.clients.python_scripts import run_script
+from tests.clients.running_server import SCOPE
 from tests.servers.process import NotAvailable
-from tests.smart.house import ASYMMETRIC_KEY, CALLBACK, SECRET, House
+from tests.smart_server.running_server import ASYMMETRIC_KEY, CALLBACK, SECRET, RunningServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 
@@ -31,25 +28,21 @@ def old_python() -> str:
         pytest.skip(str(why))
 
 
-async def step(python: str, told: dict[str, Any]) -> Any:
-    """One visit of the browser to a web app that uses fhirclient."""
-    process = await asyncio.create_subprocess_exec(
-        python, str(Path(__file__).parent / "apps/python_fhirclient.py"),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    output, errors = await process.communicate(json.dumps(told).encode())
-    assert process.returncode == 0, errors.decode()[-4000:]
-    return json.loads(output)
+async def step(python: str, message: dict[str, Any]) -> Any:
+    """One request of the browser to a web app that uses fhirclient."""
+    return await run_script(python, "apps/python_fhirclient.py", message)
 
 
-async def walk(house: House, python: str, settings: dict[str, Any], *, refresh: bool = True) -> tuple[str, Any]:
-    """The address that the browser was sent to, and what the app tells when it came back."""
-    settings = {"api_base": house.base, "redirect_uri": CALLBACK, **settings}
+async def walk(
+    server: RunningServer, python: str, settings: dict[str, Any], *, refresh: bool = True
+) -> tuple[str, Any]:
+    """The authorization URL, and the result of the app after the callback."""
+    settings = {"api_base": server.base, "redirect_uri": CALLBACK, **settings}
     sent = await step(python, {"step": "launch", "settings": settings})
     assert sent["ready"] is False, "a server whose statement names no endpoints is taken for an open one"
-    person = house.person()
-    page = await person.sign_in(await person.go(sent["url"]))
-    page = await person.agree(await person.choose(page, "pat-a"))
+    person = server.person()
+    page = await person.sign_in(await person.open(sent["url"]))
+    page = await person.agree(await person.choose_patient(page, "pat-a"))
     assert "code" in page.parameters, page.parameters
     returned = {"step": "callback", "state": sent["state"], "url": page.left_for, "refresh": refresh}
     return sent["url"], await step(python, returned)
@@ -57,29 +50,29 @@ async def walk(house: House, python: str, settings: dict[str, Any], *, refresh: 
 
 @pytest.mark.requirement("suite-D5", "RF-1")
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["a public app", "an app with a secret"])
-async def test_fhirclient_of_pypi(house: House, secret: str | None) -> None:
+async def test_fhirclient_of_pypi(server: RunningServer, secret: str | None) -> None:
     settings = {"app_id": "py-symmetric" if secret else "public-app", "app_secret": secret, "scope": RECORDS}
-    url, told = await walk(house, sys.executable, settings)
+    url, result = await walk(server, sys.executable, settings)
     assert parse_qs(urlsplit(url).query)["code_challenge_method"] == ["S256"]
-    assert len(set(told.pop("found"))) == 17
-    assert set(told.pop("scope").split()) == set(SCOPE.split())
-    assert told == {"patient": "pat-a", "again": "pat-a", "renewed": True}
+    assert len(set(result.pop("found"))) == 17
+    assert set(result.pop("scope").split()) == set(SCOPE.split())
+    assert result == {"patient": "pat-a", "again": "pat-a", "renewed": True}
 
 
-async def test_fhirclient_of_pypi_with_the_scopes_it_asks_for_by_itself(house: House) -> None:
-    _, told = await walk(house, sys.executable, {"app_id": "public-app"}, refresh=False)
-    assert told["patient"] == "pat-a"
-    assert {"launch/patient", "patient/*.read"} <= set(told["scope"].split())
-    assert told["found"]
+async def test_fhirclient_of_pypi_with_the_scopes_it_asks_for_by_itself(server: RunningServer) -> None:
+    _, result = await walk(server, sys.executable, {"app_id": "public-app"}, refresh=False)
+    assert result["patient"] == "pat-a"
+    assert {"launch/patient", "patient/*.read"} <= set(result["scope"].split())
+    assert result["found"]
 
 
-async def test_fhirclient_of_pypi_before_pkce(house: House, old_python: str) -> None:
+async def test_fhirclient_of_pypi_before_pkce(server: RunningServer, old_python: str) -> None:
     settings = {"app_id": "old-app", "app_secret": SECRET, "scope": RECORDS}
-    url, told = await walk(house, old_python, settings)
+    url, result = await walk(server, old_python, settings)
     assert "code_challenge" not in parse_qs(urlsplit(url).query)
-    assert len(set(told.pop("found"))) == 17
-    assert set(told.pop("scope").split()) == set(SCOPE.split())
-    assert told == {"patient": "pat-a", "again": "pat-a", "renewed": True}
+    assert len(set(result.pop("found"))) == 17
+    assert set(result.pop("scope").split()) == set(SCOPE.split())
+    assert result == {"patient": "pat-a", "again": "pat-a", "renewed": True}
 
 
 class FiveMinutes(PrivateKeyJWT):  # type: ignore[misc]
@@ -91,8 +84,8 @@ class FiveMinutes(PrivateKeyJWT):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("client_id", ["public-app", "py-symmetric", "asymmetric-app"])
-async def test_authlib(house: House, client_id: str) -> None:
-    published = (await house.http.get(f"{house.base}/.well-known/smart-configuration")).json()
+async def test_authlib(server: RunningServer, client_id: str) -> None:
+    published = (await server.http.get(f"{server.base}/.well-known/smart-configuration")).json()
     options: dict[str, Any] = {"token_endpoint_auth_method": "none"}
     if client_id == "py-symmetric":
         options = {"client_secret": SECRET}
@@ -106,18 +99,18 @@ async def test_authlib(house: House, client_id: str) -> None:
     async with client:
         verifier = "a-verifier-of-at-least-forty-three-characters"
         endpoint = published["authorization_endpoint"]
-        url, state = client.create_authorization_url(endpoint, code_verifier=verifier, aud=house.base)
-        person = house.person()
-        page = await person.sign_in(await person.go(url))
-        page = await person.agree(await person.choose(page, "pat-a"))
+        url, state = client.create_authorization_url(endpoint, code_verifier=verifier, aud=server.base)
+        person = server.person()
+        page = await person.sign_in(await person.open(url))
+        page = await person.agree(await person.choose_patient(page, "pat-a"))
         first = dict(
             await client.fetch_token(authorization_response=page.left_for, state=state, code_verifier=verifier)
         )
-        assert (await client.get(f"{house.base}/Patient/{first['patient']}")).json()["id"] == "pat-a"
-        # The client refreshes by itself what it takes for expired.
+        assert (await client.get(f"{server.base}/Patient/{first['patient']}")).json()["id"] == "pat-a"
+        # The client refreshes a token that it considers expired.
         client.token["expires_at"] = 1
-        bundle = (await client.get(f"{house.base}/Observation?_count=10")).json()
+        bundle = (await client.get(f"{server.base}/Observation?_count=10")).json()
         following = next(link["url"] for link in bundle["link"] if link["relation"] == "next")
         bundles = [bundle, (await client.get(following)).json()]
-        assert len({entry["resource"]["id"] for one in bundles for entry in one["entry"]}) == 17
+        assert len({entry["resource"]["id"] for page in bundles for entry in page["entry"]}) == 17
         assert client.token["access_token"] != first["access_token"]

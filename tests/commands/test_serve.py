@@ -1,11 +1,11 @@
-"""What serving adds to the gateway itself: the errors of its event loop are told without what they quote."""
+"""Errors of the event loop are logged without the values that their messages quote."""
 
 import asyncio
 import gc
 
 import pytest
 
-from gateway.commands.serve import error_outside_of_requests
+from gateway.commands.serving.serve import log_unhandled_error
 from tests.telemetry.log_lines import log_lines
 
 
@@ -15,7 +15,7 @@ async def _fail() -> None:
 
 def test_an_error_that_nobody_waits_for_is_logged_as_its_type_and_places(caplog: pytest.LogCaptureFixture) -> None:
     async def forget() -> None:
-        asyncio.get_running_loop().set_exception_handler(error_outside_of_requests)
+        asyncio.get_running_loop().set_exception_handler(log_unhandled_error)
         task = asyncio.create_task(_fail())
         await asyncio.wait([task])
         del task

@@ -1,14 +1,14 @@
-"""What a worker holds in memory: no library that only another command, a SMART server or a fetch needs."""
+"""A worker does not load libraries that only another command, the SMART server or a download needs."""
 
 import subprocess
 import sys
 
-# Some are installed beside what we need, and are loaded by a library that finds them (rich: 4 MB in each worker).
+# Some are optional, and other libraries load them if they are installed (rich: 4 MB in each worker).
 UNNEEDED = {"argon2", "httpx2", "jinja2", "pygments", "redis", "rich"}
 
 PROGRAM = """
 import sys
-import gateway.__main__, gateway.commands.serve
+import gateway.__main__, gateway.commands.serving.serve
 print(*sys.modules)
 """
 

@@ -1,1 +1,1 @@
-"""The rules of the `fhir` room."""
+"""Tests of `gateway.fhir`."""

@@ -1,1 +1,1 @@
-"""Beside Keycloak as the authorization server: its real tokens at the running gateway."""
+"""Keycloak as the authorization server of the gateway, and as an OpenID provider."""

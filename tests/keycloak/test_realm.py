@@ -1,4 +1,4 @@
-"""The realm of docs/keycloak.md: who may write what opens charts, and that the page names Keycloak's own endpoints."""
+"""The realm of docs/keycloak.md: who may change the attributes that give access, and the documented endpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from gateway.settings.model import AuthorizationServer
 from tests.keycloak.conftest import PASSWORD, Clinic
-from tests.keycloak.document import configured, printed
+from tests.keycloak.keycloak_document import load_documented_settings, read_json_block
 from tests.servers.keycloak.administration import Administration, ManagedRealm
 from tests.servers.keycloak.realm import Realm, claims
 from tests.servers.process import Server
@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.keycloak, pytest.mark.asyncio(loop_scope="module")]
 CHOSEN = {"patient": ["pat-b"], "fhirUser": ["Patient/pat-b"]}
 
 
-async def written_in_the_account_console(realm: Realm, token: str) -> httpx2.Response:
-    """What the console does when users save their page, with attributes of their own choice."""
+async def set_account_attribute(realm: Realm, token: str) -> httpx2.Response:
+    """What the account console sends when a user saves attributes."""
     account, headers = f"{realm.issuer}/account", {"authorization": f"Bearer {token}", "accept": "application/json"}
     async with httpx2.AsyncClient(trust_env=False, headers=headers) as client:
         known = (await client.get(account)).json()
@@ -28,43 +28,43 @@ async def written_in_the_account_console(realm: Realm, token: str) -> httpx2.Res
 
 async def test_a_user_cannot_choose_another_patient(clinic: Clinic) -> None:
     await clinic.add_app("account-page", defaultClientScopes=["basic", "roles"], optionalClientScopes=["profile"])
-    answer = await written_in_the_account_console(
-        clinic.realm, await clinic.access_token("profile", app="account-page")
-    )
+    answer = await set_account_attribute(clinic.realm, await clinic.access_token("profile", app="account-page"))
     assert answer.status_code == 400
-    assert {one["errorMessage"] for one in answer.json()["errors"]} == {"error-user-attribute-read-only"}
-    told = claims(await clinic.access_token("fhirUser launch/patient"))
-    assert (told["patient"], told["fhirUser"]) == ("pat-a", "Patient/pat-a")
+    assert {error["errorMessage"] for error in answer.json()["errors"]} == {"error-user-attribute-read-only"}
+    token_claims = claims(await clinic.access_token("fhirUser launch/patient"))
+    assert (token_claims["patient"], token_claims["fhirUser"]) == ("pat-a", "Patient/pat-a")
 
 
 async def test_where_unmanaged_attributes_are_enabled_instead_every_chart_is_open(keycloak: Server) -> None:
-    """Why the page warns of that switch."""
+    """The reason for the warning in docs/keycloak.md."""
     async with Administration(keycloak.base_url) as administration, administration.realm() as realm:
-        profile = (await realm.ask("GET", "/users/profile")).json()
-        await realm.ask("PUT", "/users/profile", {**profile, "unmanagedAttributePolicy": "ENABLED"})
-        await careless(realm)
-        assert claims(await token_of_anna(realm))["patient"] == "pat-a"
-        assert (await written_in_the_account_console(realm.front, await token_of_anna(realm))).status_code == 204
-        assert claims(await token_of_anna(realm))["patient"] == "pat-b"
+        profile = (await realm.request("GET", "/users/profile")).json()
+        await realm.request("PUT", "/users/profile", {**profile, "unmanagedAttributePolicy": "ENABLED"})
+        await set_up_realm(realm)
+        assert claims(await issue_token(realm))["patient"] == "pat-a"
+        assert (await set_account_attribute(realm.realm, await issue_token(realm))).status_code == 204
+        assert claims(await issue_token(realm))["patient"] == "pat-b"
 
 
-async def careless(realm: ManagedRealm) -> None:
-    for scope in printed("client-scopes"):
+async def set_up_realm(realm: ManagedRealm) -> None:
+    for scope in read_json_block("client-scopes"):
         await realm.add_client_scope(scope)
-    given: dict[str, Any] = {"directAccessGrantsEnabled": True, "defaultClientScopes": ["basic", "roles"]}
-    await realm.add_client({**printed("app"), **given})
+    settings: dict[str, Any] = {"directAccessGrantsEnabled": True, "defaultClientScopes": ["basic", "roles"]}
+    await realm.add_client({**read_json_block("app"), **settings})
     await realm.add_user("anna", PASSWORD, patient="pat-a")
 
 
-async def token_of_anna(realm: ManagedRealm) -> str:
-    answer = await realm.front.by_password(printed("app")["clientId"], "anna", PASSWORD, "openid launch/patient")
+async def issue_token(realm: ManagedRealm) -> str:
+    answer = await realm.realm.password_grant(
+        read_json_block("app")["clientId"], "anna", PASSWORD, "openid launch/patient"
+    )
     token: str = answer["access_token"]
     return token
 
 
 @pytest.mark.parametrize("name", ["gateway", "introspecting-gateway"])
 async def test_the_page_names_the_endpoints_that_keycloak_announces(clinic: Clinic, tmp_path: Path, name: str) -> None:
-    settings = configured(name, tmp_path, issuer=clinic.realm.issuer, secret="secret")
+    settings = load_documented_settings(name, tmp_path, issuer=clinic.realm.issuer, secret="secret")
     async with httpx2.AsyncClient(trust_env=False) as client:
         announced = (await client.get(f"{clinic.realm.issuer}/.well-known/openid-configuration")).json()
     [issuer] = settings.issuers

@@ -1,18 +1,26 @@
-"""Reading an authorization request: no input breaks it, and a refusal goes to the app only where the app is known."""
+"""Authorization requests: no input causes a fault, and errors go to the app only if its redirect URI is valid."""
 
 import contextlib
 from dataclasses import replace
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.oauth.authorization_request import AuthorizationRequest, read_authorization_request
-from gateway.oauth.client import AuthenticationMethod, Client, GrantType
+from gateway.oauth.client.client import AuthenticationMethod, Client, GrantType
 from gateway.oauth.errors import ErrorCode, PageError, RedirectError
-from gateway.oauth.granting import MAX_SCOPES
-from gateway.oauth.parameters import MAX_PARAMETERS, MalformedParametersError, Parameters, collect, read_form, read_json
+from gateway.oauth.parameters import (
+    MAX_PARAMETERS,
+    MalformedParametersError,
+    Parameters,
+    collect_parameters,
+    read_form,
+    read_form_pairs,
+    read_json,
+)
+from gateway.oauth.scope_limits import ScopeLimits
 from tests.scopes.strategies import steady
 
 BASE = "https://gw.example/fhir"
@@ -30,14 +38,14 @@ WHOLE = {
 }
 
 
-def read(changes: dict[str, str | None], client: Client | None = CLIENT) -> AuthorizationRequest:
-    """The whole request with these changes; None leaves a parameter out."""
+def read_request(changes: dict[str, str | None], client: Client | None = CLIENT) -> AuthorizationRequest:
+    """A valid request with changed parameters. None removes one."""
     told = {name: value for name, value in {**WHOLE, **changes}.items() if value is not None}
-    return read_authorization_request(collect(told.items()), client, BASE)
+    return read_authorization_request(collect_parameters(told.items()), client, BASE, ScopeLimits())
 
 
 def test_a_whole_request_is_read_as_it_stands() -> None:
-    asked = read({"nonce": "n", "prompt": "login consent", "max_age": "60", "login_hint": "doctor"})
+    asked = read_request({"nonce": "n", "prompt": "login consent", "max_age": "60", "login_hint": "doctor"})
     assert asked.audience == BASE
     assert (asked.state, asked.nonce, asked.max_age, asked.login_hint) == ("98wrghuwuogerg97", "n", 60, "doctor")
     assert asked.prompt == {"login", "consent"}
@@ -55,10 +63,13 @@ REFUSED: dict[str, tuple[dict[str, str | None], ErrorCode]] = {
     "a scope that is none": ({"scope": "nonsense"}, ErrorCode.INVALID_SCOPE),
     "a tab in the scope": ({"scope": "openid\tfhirUser"}, ErrorCode.INVALID_SCOPE),
     "too many scopes": (
-        {"scope": " ".join(f"__{index}" for index in range(MAX_SCOPES + 1))},
+        {"scope": " ".join(f"__{index}" for index in range(ScopeLimits().max_scopes + 1))},
         ErrorCode.INVALID_SCOPE,
     ),
     "too long a scope string": ({"scope": "openid " * 20_000}, ErrorCode.INVALID_SCOPE),
+    "the response by a form": ({"response_mode": "form_post"}, ErrorCode.INVALID_REQUEST),
+    "the response in the fragment": ({"response_mode": "fragment"}, ErrorCode.INVALID_REQUEST),
+    "an unknown response mode": ({"response_mode": "query "}, ErrorCode.INVALID_REQUEST),
     "plain PKCE": ({"code_challenge_method": "plain"}, ErrorCode.INVALID_REQUEST),
     "no PKCE": ({"code_challenge": None, "code_challenge_method": None}, ErrorCode.INVALID_REQUEST),
     "launch without its scope": ({"launch": "x"}, ErrorCode.INVALID_REQUEST),
@@ -72,7 +83,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], ErrorCode]] = {
 @pytest.mark.parametrize(("changes", "code"), REFUSED.values(), ids=REFUSED)
 def test_a_refusal_goes_to_the_app_with_its_state(changes: dict[str, str | None], code: ErrorCode) -> None:
     with pytest.raises(RedirectError) as caught:
-        read(changes)
+        read_request(changes)
     assert caught.value.code is code
     assert caught.value.redirect_uri == CALLBACK
     assert caught.value.state == {**WHOLE, **changes}["state"]
@@ -82,7 +93,7 @@ def test_a_refusal_goes_to_the_app_with_its_state(changes: dict[str, str | None]
 def test_a_client_of_another_grant_is_told_so() -> None:
     backend = replace(CLIENT, grant_types=frozenset({GrantType.CLIENT_CREDENTIALS}))
     with pytest.raises(RedirectError) as caught:
-        read({}, backend)
+        read_request({}, backend)
     assert caught.value.code is ErrorCode.UNAUTHORIZED_CLIENT
 
 
@@ -101,7 +112,7 @@ def test_where_nobody_is_to_be_trusted_only_the_person_is_told(
     changes: dict[str, str | None], client: Client | None, reason: str
 ) -> None:
     with pytest.raises(PageError) as caught:
-        read(changes, client)
+        read_request(changes, client)
     assert caught.value.reason == reason
 
 
@@ -119,7 +130,7 @@ def test_no_request_breaks_the_reading_and_none_is_sent_to_a_stranger(
 ) -> None:
     given_pairs = [*WHOLE.items(), *pairs] if whole else pairs
     try:
-        asked = read_authorization_request(collect(given_pairs), CLIENT, BASE)
+        asked = read_authorization_request(collect_parameters(given_pairs), CLIENT, BASE, ScopeLimits())
     except PageError:
         return
     except RedirectError as error:
@@ -139,13 +150,37 @@ def test_no_request_breaks_the_reading_and_none_is_sent_to_a_stranger(
 def test_a_parameter_that_comes_twice_never_counts(name: str, value: str) -> None:
     for pairs in ([*WHOLE.items(), (name, value)], [(name, value), *WHOLE.items()]):
         with pytest.raises((PageError, RedirectError)) as caught:
-            read_authorization_request(collect(pairs), CLIENT, BASE)
+            read_authorization_request(collect_parameters(pairs), CLIENT, BASE, ScopeLimits())
         error = caught.value
         if isinstance(error, PageError):
             assert error.reason == "parameter_repeated"
         else:
             assert isinstance(error, RedirectError)
             assert error.code is ErrorCode.INVALID_REQUEST
+
+
+_PIECES = (
+    *(b"%41", b"%", b"\\", b"\\x41", b"\\u00e4", b"\\N{DASH}", b"+", b"=", b"&", b"a", b"%C3%A4", b"%c3", b"%ff"),
+    *(b"%00", b"\n", b"\x80", b"%5C", b"%5Cx41", b";", b"%2", b"%zz"),
+)
+
+
+@steady
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map(b"".join))
+def test_a_form_is_decoded_as_the_standard_library_does(text: bytes) -> None:
+    try:
+        expected = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", separator="&")
+    except ValueError:
+        with pytest.raises(MalformedParametersError):
+            read_form_pairs(text)
+    else:
+        assert read_form_pairs(text) == expected
+
+
+def test_a_form_with_more_lone_percent_signs_than_anybody_means_is_refused() -> None:
+    assert read_form_pairs(b"a=" + b"%" * 100) == [("a", "%" * 100)]
+    with pytest.raises(MalformedParametersError):
+        read_form_pairs(b"a=" + b"%" * 101)
 
 
 @steady

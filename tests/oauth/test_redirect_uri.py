@@ -1,4 +1,4 @@
-"""Redirect URIs: which can be registered, and how an answer is put on one."""
+"""Redirect URIs: which can be registered, and how response parameters are added."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.oauth.redirect_uri import flaw_of, with_parameters
+from gateway.oauth.client.redirect_uri import add_parameters, is_registered, uri_problem
 from tests.scopes.strategies import steady
 
 CALLBACK = "https://app.example/callback"
@@ -16,7 +16,7 @@ REGISTERED = (CALLBACK, f"{CALLBACK}?tenant=7", "com.example.app:/callback", "ht
 _PICTURED = str.maketrans({"␀": "\0", "␉": "\t", "␊": "\n", "␍": "\r"})
 HOSTILE = [
     line.translate(_PICTURED)
-    for line in (Path(__file__).parents[1] / "smart/hostile_redirects.txt").read_bytes().decode().split("\n")
+    for line in (Path(__file__).parents[1] / "smart_server/hostile_redirects.txt").read_bytes().decode().split("\n")
     if line and not line.startswith("# ")
 ]
 FLAWS = {
@@ -57,17 +57,17 @@ FLAWS = {
     "a short IPv4 address": ("http://127.1/callback", "host"),
     "an octal IPv4 address": ("https://0177.0.0.1/callback", "host"),
     "a long IPv6 address": ("http://[0:0:0:0:0:0:0:1]/callback", "host"),
-    "an impossible port": ("https://app.example:99999/callback", "no URI"),
+    "an impossible port": ("https://app.example:99999/callback", "not a URI"),
     "an empty port": ("https://app.example:/callback", "host"),
     "port zero": ("https://app.example:0/callback", "host"),
-    "half an IPv6 address": ("https://[::1/callback", "no URI"),
+    "half an IPv6 address": ("https://[::1/callback", "not a URI"),
     "a dot segment": ("https://app.example/a/../callback", "dots"),
     "an escaped dot segment": ("https://app.example/%2e%2e/callback", "dots"),
     "an escaped slash behind dots": ("https://app.example/a/..%2fcallback", "dots"),
-    "a code of its own": (f"{CALLBACK}?code=stolen", "answer"),
-    "a state of its own": (f"{CALLBACK}?x=1&state=forged", "answer"),
-    "an issuer of its own": (f"{CALLBACK}?iss=https://evil.example", "answer"),
-    "an escaped code of its own": (f"{CALLBACK}?%63ode=stolen", "answer"),
+    "a code of its own": (f"{CALLBACK}?code=stolen", "response"),
+    "a state of its own": (f"{CALLBACK}?x=1&state=forged", "response"),
+    "an issuer of its own": (f"{CALLBACK}?iss=https://evil.example", "response"),
+    "an escaped code of its own": (f"{CALLBACK}?%63ode=stolen", "response"),
 }
 
 
@@ -79,7 +79,7 @@ def test_the_corpus_is_large_and_holds_no_registered_uri() -> None:
 @pytest.mark.requirement("R-2", "A-19")
 @pytest.mark.parametrize(("uri", "word"), FLAWS.values(), ids=FLAWS)
 def test_what_is_no_fixed_address_has_a_flaw_that_is_named(uri: str, word: str) -> None:
-    flaw = flaw_of(uri)
+    flaw = uri_problem(uri)
     assert flaw is not None
     assert word in flaw
 
@@ -103,10 +103,10 @@ SOUND = [
 @pytest.mark.requirement("R-2")
 @pytest.mark.parametrize("uri", SOUND)
 def test_fixed_addresses_of_the_web_and_of_devices_can_be_registered(uri: str) -> None:
-    assert flaw_of(uri) is None
+    assert uri_problem(uri) is None
 
 
-# An oracle written apart from the code: the plain form of an address, in one expression.
+# An independent oracle: the allowed form of a URI in one regular expression.
 _PLAIN = re.compile(
     r"(https://(?!0x|[0-9]+[/?]|0[0-9]|[0-9]+\.[0-9]+[/?])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[1-9][0-9]*)?"
     r"|https://\[[0-9a-f:]+\](:[1-9][0-9]*)?"
@@ -118,15 +118,63 @@ _PLAIN = re.compile(
 
 @pytest.mark.requirement("R-2")
 def test_whatever_can_be_registered_is_a_plain_address() -> None:
-    registrable = [uri for uri in HOSTILE if flaw_of(uri) is None]
+    registrable = [uri for uri in HOSTILE if uri_problem(uri) is None]
     assert len(registrable) > 100, "most of them are addresses, only other ones"
     assert [uri for uri in registrable if _PLAIN.fullmatch(uri) is None] == []
+
+
+NATIVE = ("http://127.0.0.1/callback", "http://[::1]/callback?tenant=7", "http://127.0.0.1")
+
+
+@pytest.mark.requirement("A-4")
+@pytest.mark.parametrize(
+    "uri",
+    [*NATIVE, "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback", "http://[::1]:49152/callback?tenant=7",
+     "http://127.0.0.1:8000"],
+)  # fmt: skip
+def test_a_loopback_address_without_a_port_holds_for_every_port(uri: str) -> None:
+    assert is_registered(uri, NATIVE)
+
+
+@pytest.mark.requirement("A-4", "edge-9")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:0/callback", "http://127.0.0.1:07/callback", "http://127.0.0.1:65536/callback",
+        "http://127.0.0.1:/callback", "http://127.0.0.1:8000/other", "http://127.0.0.1:8000/callback/",
+        "http://127.0.0.1:8000/callback?x", "http://127.0.0.1:8000callback", "http://127.0.0.1:8000@evil.example/callback",
+        "http://127.0.0.1:8000:9000/callback", "http://127.0.0.1:8000\\@evil.example/callback",
+        "http://127.0.0.1:8000#/callback", "http://localhost:8000/callback", "http://127.0.0.2:8000/callback",
+        "https://127.0.0.1:8000/callback", "HTTP://127.0.0.1:8000/callback", "http://[::1]:8000/callback",
+        "http://127.0.0.1:8000/callback\n", "http://127.0.0.1:\uff18000/callback",
+    ],
+)  # fmt: skip
+def test_nothing_but_the_port_may_differ(uri: str) -> None:
+    assert not is_registered(uri, NATIVE)
+
+
+@pytest.mark.parametrize(
+    "registered",
+    ["http://localhost/callback", "http://127.0.0.1:7777/callback", "https://app.example/callback",
+     "http://[::1]:7777/callback", "https://127.0.0.1/callback"],
+)  # fmt: skip
+def test_a_name_another_address_or_a_registered_port_holds_for_no_other_port(registered: str) -> None:
+    parts = urlsplit(registered)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    assert is_registered(registered, [registered])
+    assert not is_registered(f"{parts.scheme}://{host}:8000/callback", [registered])
+    assert not is_registered(f"{parts.scheme}://{host}:8000", [registered])
+
+
+@pytest.mark.requirement("A-4", "edge-9")
+def test_no_hostile_redirect_uri_is_registered() -> None:
+    assert [uri for uri in HOSTILE if is_registered(uri, REGISTERED)] == []
 
 
 @steady
 @given(st.text() | st.text(alphabet="htps:/@.%#?[]:0a\\ ", max_size=30).map("https://".__add__))
 def test_no_text_crashes_the_look_at_it(text: str) -> None:
-    flaw_of(text)
+    uri_problem(text)
 
 
 @pytest.mark.requirement("A-19", "edge-21")
@@ -135,7 +183,7 @@ def test_no_text_crashes_the_look_at_it(text: str) -> None:
 @steady
 def test_parameters_are_added_and_nothing_else_is_changed(uri: str, value: str) -> None:
     value = value.encode("utf-8", "replace").decode()
-    answer = with_parameters(uri, [("state", value), ("iss", "https://gw.example/auth")])
+    answer = add_parameters(uri, [("state", value), ("iss", "https://gw.example/auth")])
     assert answer.startswith(uri)
     assert answer.isascii()
     assert answer.isprintable()

@@ -1,22 +1,23 @@
-"""Grants for tests, written as scopes."""
+"""Grants for tests, made from scopes, and decisions under them."""
 
 from typing import Any
 
 from gateway.fhir.reference import parse_reference
-from gateway.fhir.request import parse_request
-from gateway.policy.access import Access
-from gateway.policy.decide import decide
-from gateway.policy.decision import Allow, Decision
-from gateway.policy.grant import Grant
-from gateway.policy.reach import Compartments, Facts
-from gateway.policy.rules import Rules
-from gateway.scopes.parse import parse_scopes
+from gateway.fhir.request.interaction import Interaction
+from gateway.fhir.request.parse_request import parse_request
+from gateway.policy.decision.decide import decide
+from gateway.policy.decision_types import Allow, Decision
+from gateway.policy.permission.access import Access
+from gateway.policy.permission.grant import Grant
+from gateway.policy.permission.reach import CompartmentSet, UserFacts
+from gateway.policy.permission.rules import Rules
+from gateway.scopes.parse_scopes import parse_scopes
 
 PUBLIC = "https://gateway.example/fhir"
 UPSTREAM = "http://upstream.example/fhir"
 
 
-def grant(
+def make_grant(
     scopes: str,
     *,
     patient: str | None = "A",
@@ -24,7 +25,7 @@ def grant(
     patients_of_user: tuple[str, ...] | None = None,
     **rules: Any,
 ) -> Grant:
-    """What a token with these scopes permits under these rules."""
+    """The grant of a token with these scopes under these rules."""
     access = Access(
         issuer="https://issuer.example",
         client_id="app",
@@ -35,19 +36,24 @@ def grant(
         user=parse_reference(user) if user is not None else None,
         scope_text=scopes,
     )
-    facts = Facts(Compartments("Patient", frozenset(patients_of_user)) if patients_of_user is not None else None)
+    facts = UserFacts(CompartmentSet("Patient", frozenset(patients_of_user)) if patients_of_user is not None else None)
     return Grant(access, Rules(PUBLIC, UPSTREAM, **rules), facts)
 
 
-def asked(request: str, held: Grant) -> Decision:
-    """The decision on `GET /Path?query`, or on another method named first."""
+def decide_request(request: str, grant: Grant) -> Decision:
+    """The decision on a request, written as `GET /Path?query`."""
+    return decide(parse_interaction(request), grant)
+
+
+def parse_interaction(request: str) -> Interaction:
+    """The interaction of a request, written as `GET /Path?query`."""
     method, _, target = request.partition(" ")
     path, _, query = target.partition("?")
-    return decide(parse_request(method, path.encode(), query.encode(), {}, b""), held)
+    return parse_request(method, path.encode(), query.encode(), {}, b"")
 
 
-def sent(request: str, held: Grant) -> str:
-    """The path and query that are sent upstream; fails where the request is refused."""
-    decision = asked(request, held)
+def upstream_url(request: str, grant: Grant) -> str:
+    """The path and query of the upstream request. Fails if the request is refused."""
+    decision = decide_request(request, grant)
     assert isinstance(decision, Allow), decision
-    return f"{decision.send.path}?{decision.send.query}".rstrip("?")
+    return f"{decision.upstream_request.path}?{decision.upstream_request.query}".rstrip("?")

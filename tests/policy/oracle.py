@@ -1,9 +1,8 @@
-"""The reference: what a token permits, written as plainly as possible. List everything, judge each.
+"""The oracle: what a token permits, written as simply as possible. It lists every resource and judges each.
 
-It knows six resource types by heart and uses nothing of the gateway's evaluator, compartments or compiled permissions.
+It knows six resource types only, and does not use the gateway's evaluator, compartments or compiled permissions.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +26,8 @@ TOKEN_ELEMENTS = {
 
 
 @dataclass(frozen=True)
-class Token:
-    """What the oracle is told of a token."""
+class OracleToken:
+    """An access token, as far as the oracle needs it."""
 
     scopes: tuple[ResourceScope, ...]
     patient: str | None
@@ -36,17 +35,17 @@ class Token:
     practitioner_sees_all: bool
 
 
-def permits(token: Token, resource: Resource, letters: set[Letter], *, by_id: bool) -> bool:
-    """Whether some scope with one of the letters permits the resource. `by_id`: its id was named in the request."""
+def permits(token: OracleToken, resource: Resource, letters: set[Letter], *, by_id: bool) -> bool:
+    """Whether a scope with one of the letters permits the resource. `by_id` says that the request names its id."""
     return any(
         letters & scope.letters and _scope_permits(scope, token, resource, by_id=by_id) for scope in token.scopes
     )
 
 
-def _scope_permits(scope: ResourceScope, token: Token, resource: Resource, *, by_id: bool) -> bool:
+def _scope_permits(scope: ResourceScope, token: OracleToken, resource: Resource, *, by_id: bool) -> bool:
     if scope.resource_type not in {"*", resource["resourceType"]}:
         return False
-    if not all(_satisfies(resource, pair) for pair in scope.constraints):
+    if not all(_satisfies_constraint(resource, pair) for pair in scope.constraints):
         return False
     if scope.context is Context.SYSTEM:
         return True
@@ -84,14 +83,14 @@ def _in_practice(resource: Resource, practitioner: str, *, by_id: bool) -> bool:
 def _refers(resource: Resource, elements: tuple[str, ...], reference: str) -> bool:
     for element in elements:
         value = resource.get(element, [])
-        for one in value if isinstance(value, list) else [value]:
-            if one.get("reference") == reference:
+        for element_value in value if isinstance(value, list) else [value]:
+            if element_value.get("reference") == reference:
                 return True
     return False
 
 
-def _satisfies(resource: Resource, pair: Constraint) -> bool:
-    """Commas are OR; a parameter that the type does not define satisfies nothing."""
+def _satisfies_constraint(resource: Resource, pair: Constraint) -> bool:
+    """Whether the constraint holds. Commas mean OR; a parameter that the type does not define never holds."""
     if pair.name == "_id":
         return resource["id"] in pair.value.split(",")
     if pair.name not in TOKEN_ELEMENTS.get(resource["resourceType"], ()):
@@ -110,35 +109,16 @@ def _codes(value: Any) -> list[tuple[str, str]]:
     if isinstance(value, str):
         return [("", value)]
     if isinstance(value, list):
-        return [pair for one in value for pair in _codes(one)]
+        return [pair for concept in value for pair in _codes(concept)]
     return [(coding.get("system", ""), coding["code"]) for coding in value["coding"]]
 
 
-def sees_everything(token: Token) -> bool:
-    """Whether nothing is hidden from the token, so that nothing can be told of it."""
-    held: set[Letter] = set()
+def sees_everything(token: OracleToken) -> bool:
+    """Whether the token may see every resource, so that nothing can leak to it."""
+    letters: set[Letter] = set()
     for scope in token.scopes:
         by_user = scope.context is Context.USER and (token.user or "").startswith("Practitioner/")
         everywhere = scope.context is Context.SYSTEM or (by_user and token.practitioner_sees_all)
         if everywhere and scope.resource_type == "*" and not scope.constraints:
-            held |= scope.letters
-    return {Letter.READ, Letter.SEARCH} <= held
-
-
-def shown_on(
-    page: Sequence[Resource], is_match: Callable[[Resource], bool], is_include: Callable[[Resource], bool]
-) -> list[Resource]:
-    """The matches of a page, and the includes that one of them refers to, or that what it refers to refers to."""
-    shown = [place for place, one in enumerate(page) if is_match(one)]
-    for place in shown:
-        for other, one in enumerate(page):
-            if other not in shown and is_include(one) and f"{one['resourceType']}/{one['id']}" in _named(page[place]):
-                shown.append(other)
-    return [page[place] for place in sorted(shown)]
-
-
-def _named(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["reference"]] if "reference" in value else []
-        return own + [name for one in value.values() for name in _named(one)]
-    return [name for one in value for name in _named(one)] if isinstance(value, list) else []
+            letters |= scope.letters
+    return {Letter.READ, Letter.SEARCH} <= letters

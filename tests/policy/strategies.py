@@ -1,19 +1,21 @@
-"""Random charts, tokens and requests over a small world: two patients, two practitioners, six resource types."""
+"""Random records, tokens and requests with two patients, two practitioners and six resource types."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.fhir.query import Filter, Hop, Key, Query
+from gateway.fhir.search.query import ChainLink, Query, SearchCriterion, SearchKey
 from gateway.scopes.model import Constraint, Context, Letter, ResourceScope
-from tests.policy.oracle import Token
+from tests.policy.oracle import OracleToken
 
 PATIENTS = ("a", "b")
 PRACTITIONERS = ("p", "q")
 TYPES = ("Patient", "Observation", "Condition", "Encounter", "Practitioner", "Organization")
 
-patient_references = st.sampled_from(PATIENTS).map(lambda one: {"reference": f"Patient/{one}"})
-practitioner_references = st.sampled_from(PRACTITIONERS).map(lambda one: {"reference": f"Practitioner/{one}"})
+patient_references = st.sampled_from(PATIENTS).map(lambda practitioner_id: {"reference": f"Patient/{practitioner_id}"})
+practitioner_references = st.sampled_from(PRACTITIONERS).map(
+    lambda practitioner_id: {"reference": f"Practitioner/{practitioner_id}"}
+)
 concepts = st.lists(
     st.sampled_from([("http://c", "lab"), ("http://c", "vital"), ("", "lab"), ("http://d", "lab")]), max_size=2
 ).map(lambda pairs: {"coding": [{"system": s, "code": c} if s else {"code": c} for s, c in pairs]})
@@ -21,7 +23,7 @@ concepts = st.lists(
 
 @st.composite
 def resources(draw: st.DrawFn, number: int) -> dict[str, Any]:
-    """One resource with id `r<number>`, or one of the patients and practitioners under their own names."""
+    """A resource with id `r<number>`, or one of the patients and practitioners with their own ids."""
     kind = draw(st.sampled_from(TYPES))
     resource: dict[str, Any] = {"resourceType": kind, "id": f"r{number}"}
     match kind:
@@ -68,17 +70,23 @@ scopes = st.builds(
     st.lists(constraints, max_size=2).map(tuple),
 )
 tokens = st.builds(
-    Token,
+    OracleToken,
     st.lists(scopes, min_size=1, max_size=4).map(tuple),
     st.sampled_from([None, *PATIENTS]),
-    st.sampled_from([None, *(f"Patient/{one}" for one in PATIENTS), *(f"Practitioner/{one}" for one in PRACTITIONERS)]),
+    st.sampled_from(
+        [
+            None,
+            *(f"Patient/{patient_id}" for patient_id in PATIENTS),
+            *(f"Practitioner/{practitioner_id}" for practitioner_id in PRACTITIONERS),
+        ]
+    ),
     st.booleans(),
 )
 
 
 def id_query(ids: tuple[str, ...]) -> Query:
-    """`_id=...`, or nothing where no id is asked for."""
-    return Query(filters=(Filter(Key((Hop("_id"),)), ",".join(ids)),)) if ids else Query()
+    """The query `_id=...`; empty without ids."""
+    return Query(criteria=(SearchCriterion(SearchKey((ChainLink("_id"),)), ",".join(ids)),)) if ids else Query()
 
 
 queries = st.lists(st.sampled_from([*PATIENTS, *PRACTITIONERS, "r1", "r2"]), max_size=2).map(tuple)

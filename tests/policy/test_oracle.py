@@ -1,6 +1,6 @@
-"""Decision and judge against the oracle: what is kept is exactly what a plain reading of the scopes permits.
+"""Decision and judge, compared with the oracle: exactly what the scopes permit is kept.
 
-The server behind is the worst there is: whatever is asked, it answers with everything it has (enforcement.md 7).
+The FHIR server is hostile: it returns everything that it has, whatever the request (enforcement.md 7).
 """
 
 import os
@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.fhir.bundle import read_bundle
-from gateway.fhir.interaction import Interaction, Read, TypeHistory, TypeSearch
 from gateway.fhir.reference import parse_reference
-from gateway.policy.access import Access
-from gateway.policy.decide import decide
-from gateway.policy.decision import Allow, Deny, KeepMatches, KeepResource, KeepVersions, Relay
-from gateway.policy.grant import Grant
-from gateway.policy.judge import judge_resource
-from gateway.policy.judge_bundle import judge_bundle
-from gateway.policy.rules import PractitionerReach, Rules
+from gateway.fhir.request.interaction import Interaction, Read, TypeHistory, TypeSearch
+from gateway.fhir.resources.bundle import read_bundle
+from gateway.policy.decision.decide import decide
+from gateway.policy.decision_types import Allow, Deny, HistoryFilter, PassThrough, ResourceFilter, SearchFilter
+from gateway.policy.judgement.judge_bundle_entries import judge_bundle
+from gateway.policy.judgement.judge_resource import judge_read_body
+from gateway.policy.permission.access import Access
+from gateway.policy.permission.grant import Grant
+from gateway.policy.permission.rules import PractitionerReach, Rules
 from gateway.scopes.model import Letter
-from tests.policy.oracle import Resource, Token, permits
+from tests.policy.oracle import OracleToken, Resource, permits
 from tests.policy.strategies import TYPES, charts, id_query, queries, tokens
 
 # A fixed budget in CI; by hand: ORACLE_EXAMPLES=20000 pytest tests/policy/test_oracle.py
@@ -30,8 +30,8 @@ BUDGET = settings(max_examples=int(os.environ.get("ORACLE_EXAMPLES", "400")), de
 PUBLIC = "https://gateway.example/fhir"
 
 
-def grant_of(token: Token) -> Grant:
-    """The gateway's own reading of the same token."""
+def make_grant(token: OracleToken) -> Grant:
+    """The gateway's grant of the same token."""
     reach = PractitionerReach.ALL if token.practitioner_sees_all else PractitionerReach.COMPARTMENT
     rules = Rules(PUBLIC, "http://upstream.example/fhir", practitioner_reach=reach)
     access = Access(
@@ -46,8 +46,8 @@ def grant_of(token: Token) -> Grant:
     return Grant(access, rules)
 
 
-def everything(chart: tuple[Resource, ...], kind: str) -> bytes:
-    """The server's answer: all it has, each entry claiming to be a match."""
+def hostile_bundle(chart: tuple[Resource, ...], kind: str) -> bytes:
+    """The response of the server: all resources, each marked as a match."""
     entries: list[dict[str, Any]] = [
         {"fullUrl": f"http://evil/{number}", "resource": resource, "search": {"mode": "match"}}
         for number, resource in enumerate(chart)
@@ -55,21 +55,23 @@ def everything(chart: tuple[Resource, ...], kind: str) -> bytes:
     return orjson.dumps({"resourceType": "Bundle", "type": kind, "total": 99, "entry": entries})
 
 
-def kept_by_gateway(interaction: Interaction, token: Token, chart: tuple[Resource, ...]) -> list[Resource] | None:
-    """What leaves, in order; None where the request is refused."""
-    decision = decide(interaction, grant_of(token))
+def resources_from_gateway(
+    interaction: Interaction, token: OracleToken, chart: tuple[Resource, ...]
+) -> list[Resource] | None:
+    """The resources that leave the gateway, in order; None if the request is refused."""
+    decision = decide(interaction, make_grant(token))
     if isinstance(decision, Deny):
         return None
     assert isinstance(decision, Allow)
-    keep = decision.keep
-    if isinstance(keep, Relay):
+    response_filter = decision.response_filter
+    if isinstance(response_filter, PassThrough):
         return list(chart)
-    assert isinstance(keep, KeepMatches | KeepVersions)
-    verdict = judge_bundle(read_bundle(everything(chart, "searchset")), keep)
-    assert not verdict.pending
+    assert isinstance(response_filter, SearchFilter | HistoryFilter)
+    verdict = judge_bundle(read_bundle(hostile_bundle(chart, "searchset")), response_filter)
+    assert not verdict.pending_provenances
     return [
         orjson.loads(orjson.dumps({k: orjson.loads(bytes(v)) for k, v in e.resource.items()}))
-        for e in verdict.kept
+        for e in verdict.kept_entries
         if e is not None and e.resource is not None
     ]
 
@@ -78,9 +80,9 @@ def kept_by_gateway(interaction: Interaction, token: Token, chart: tuple[Resourc
 @BUDGET
 @given(charts, tokens, st.sampled_from(TYPES), queries)
 def test_a_search_keeps_exactly_what_the_scopes_permit(
-    chart: tuple[Resource, ...], token: Token, resource_type: str, ids: tuple[str, ...]
+    chart: tuple[Resource, ...], token: OracleToken, resource_type: str, ids: tuple[str, ...]
 ) -> None:
-    kept = kept_by_gateway(TypeSearch(resource_type, id_query(ids)), token, chart)
+    kept = resources_from_gateway(TypeSearch(resource_type, id_query(ids)), token, chart)
 
     def expected(resource: Resource) -> bool:
         if resource["resourceType"] != resource_type:
@@ -89,21 +91,21 @@ def test_a_search_keeps_exactly_what_the_scopes_permit(
         return named and permits(token, resource, {Letter.SEARCH}, by_id=bool(ids))
 
     if kept is None:
-        assert not any(expected(one) for one in chart if one["resourceType"] == resource_type)
+        assert not any(expected(resource) for resource in chart if resource["resourceType"] == resource_type)
     else:
-        assert kept == [one for one in chart if expected(one)]
+        assert kept == [resource for resource in chart if expected(resource)]
 
 
 @BUDGET
 @given(charts, tokens, st.sampled_from(TYPES))
 def test_a_type_history_keeps_exactly_what_a_search_could_find(
-    chart: tuple[Resource, ...], token: Token, resource_type: str
+    chart: tuple[Resource, ...], token: OracleToken, resource_type: str
 ) -> None:
-    kept = kept_by_gateway(TypeHistory(resource_type), token, chart)
+    kept = resources_from_gateway(TypeHistory(resource_type), token, chart)
     expected = [
-        one
-        for one in chart
-        if one["resourceType"] == resource_type and permits(token, one, {Letter.SEARCH}, by_id=False)
+        resource
+        for resource in chart
+        if resource["resourceType"] == resource_type and permits(token, resource, {Letter.SEARCH}, by_id=False)
     ]
     assert kept == expected if kept is not None else not expected
 
@@ -112,21 +114,21 @@ def test_a_type_history_keeps_exactly_what_a_search_could_find(
 @BUDGET
 @given(charts, tokens, st.data())
 def test_a_read_shows_exactly_what_the_scopes_permit(
-    chart: tuple[Resource, ...], token: Token, data: st.DataObject
+    chart: tuple[Resource, ...], token: OracleToken, data: st.DataObject
 ) -> None:
-    asked = data.draw(st.sampled_from(chart))
-    answered = data.draw(st.sampled_from(chart), label="what the server answers")
-    decision = decide(Read(asked["resourceType"], asked["id"]), grant_of(token))
-    shown = False
+    requested = data.draw(st.sampled_from(chart))
+    returned = data.draw(st.sampled_from(chart), label="what the server answers")
+    decision = decide(Read(requested["resourceType"], requested["id"]), make_grant(token))
+    is_visible = False
     if isinstance(decision, Allow):
-        if isinstance(decision.keep, Relay):
-            shown = True
+        if isinstance(decision.response_filter, PassThrough):
+            is_visible = True
         else:
-            assert isinstance(decision.keep, KeepResource)
-            shown = judge_resource(orjson.dumps(answered), decision.keep)[1] is True
-    same = (asked["resourceType"], asked["id"]) == (answered["resourceType"], answered["id"])
-    permitted = permits(token, answered, {Letter.READ}, by_id=True)
-    if isinstance(decision, Allow) and isinstance(decision.keep, Relay):
-        assert all(permits(token, one, {Letter.READ}, by_id=True) for one in chart)
+            assert isinstance(decision.response_filter, ResourceFilter)
+            is_visible = judge_read_body(orjson.dumps(returned), decision.response_filter)[1] is True
+    is_requested = (requested["resourceType"], requested["id"]) == (returned["resourceType"], returned["id"])
+    is_permitted = permits(token, returned, {Letter.READ}, by_id=True)
+    if isinstance(decision, Allow) and isinstance(decision.response_filter, PassThrough):
+        assert all(permits(token, resource, {Letter.READ}, by_id=True) for resource in chart)
     else:
-        assert shown == (same and permitted)
+        assert is_visible == (is_requested and is_permitted)

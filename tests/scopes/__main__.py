@@ -1,4 +1,4 @@
-"""Fuzzes the language of scopes: `python -m tests.scopes [libFuzzer options]`."""
+"""Fuzzes the scope parser and algebra: `python -m tests.scopes [libFuzzer options]`."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""Every scope that can be written, as hypothesis draws it."""
+"""Hypothesis strategies for every kind of scope."""
+
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,15 +17,15 @@ from gateway.scopes.model import (
     ResourceScope,
 )
 from gateway.scopes.resource_types import RESOURCE_TYPES
-from gateway.scopes.v1 import v1_word
+from gateway.scopes.v1 import find_v1_word
 
-# The same examples on every machine, however busy that is; the fuzz target is there to find others.
+# The same examples on every machine and at any speed. The fuzz target tests other ones.
 steady = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
-_seen = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp"), exclude_characters="\\,")
+_visible = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp"), exclude_characters="\\,")
 _escaped = st.sampled_from([r"\,", r"\\", r"\|", r"\$"])
 alternatives = (
-    st.lists(_seen | _escaped, min_size=1, max_size=12)
+    st.lists(_visible | _escaped, min_size=1, max_size=12)
     .map("".join)
     .filter(lambda text: bool(text.replace("|", "").replace("$", "").strip()))
 )
@@ -44,10 +46,10 @@ letters = st.frozensets(st.sampled_from(Letter), min_size=1)
 
 
 def _resource_scope(
-    context: Context, kind: str, held: frozenset[Letter], pairs: list[Constraint], v1: bool
+    context: Context, resource_type: str, letters: frozenset[Letter], constraints: list[Constraint], is_v1: bool
 ) -> ResourceScope:
-    scope = ResourceScope(context, kind, held, tuple(pairs))
-    return ResourceScope(context, kind, held, tuple(pairs), v1=v1 and v1_word(scope) is not None)
+    scope = ResourceScope(context, resource_type, letters, tuple(constraints))
+    return replace(scope, is_v1=is_v1 and find_v1_word(scope) is not None)
 
 
 typed_scopes = st.builds(

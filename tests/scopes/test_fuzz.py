@@ -1,10 +1,10 @@
-"""Runs the fuzz target over its seeds always, and over many mutations of them where fuzzing is asked for."""
+"""Runs the fuzz target on its seeds, and on many mutations of them in tests marked `fuzz`."""
 
 import random
 
 import pytest
 
-from tests.scopes.fuzz_scopes import SEEDS, check, mutated
+from tests.scopes.fuzz_scopes import SEEDS, check, mutate_seeds
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -14,9 +14,9 @@ def test_the_invariant_holds_for_a_seed(seed: bytes) -> None:
 
 @pytest.mark.fuzz
 def test_the_invariant_holds_for_mutated_seeds_and_for_noise() -> None:
-    chance = random.Random("scopes")
+    rng = random.Random("scopes")
     for _ in range(4000):
-        for data in (mutated(chance), chance.randbytes(chance.randint(0, 64))):
+        for data in (mutate_seeds(rng), rng.randbytes(rng.randint(0, 64))):
             try:
                 check(data)
             except Exception as error:

@@ -1,4 +1,4 @@
-"""The list of resource types is that of R4, held against one that another project made from HL7's definitions."""
+"""The list of resource types is that of R4, compared with the model of fhirpathpy, made from HL7's definitions."""
 
 import json
 from pathlib import Path

@@ -8,16 +8,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from scripts.once import CACHE, install_once, say
+from scripts.install_once import CACHE, install_once, say
 from tests.servers.process import (
     NotAvailable,
-    NotStarted,
     Server,
+    StartError,
     free_port,
-    launch,
-    leashed,
-    need,
-    until_told_to_stop,
+    require_tools,
+    run_until_stopped,
+    start_process,
+    with_leash,
 )
 
 SOURCE = Path(__file__).parent / "keycloak"
@@ -28,9 +28,9 @@ ADMINISTRATOR = "administrator"
 _BUILD = ("build", "--db=dev-file", "--health-enabled=true", "--http-management-health-enabled=false")
 
 _JAVA = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
-"""The least memory and processor time that it starts with."""
+"""The options with which it needs the least memory and processor time."""
 
-_OPENED = ("java.util", "java.util.concurrent", "java.security", "java.lang")
+_OPEN_PACKAGES = ("java.util", "java.util.concurrent", "java.security", "java.lang")
 
 _START_SECONDS = 120.0
 
@@ -42,27 +42,27 @@ def build() -> Path:
 
     Raises `NotAvailable` when this machine has no Java 17 or no Maven.
     """
-    need("java")
+    require_tools("java")
     stamp = "\n".join(((SOURCE / "pom.xml").read_text(), *_BUILD))
     return install_once(CACHE / "keycloak", stamp, _build)
 
 
 def _build(folder: Path) -> None:
-    need("mvn")
+    require_tools("mvn")
     say("Fetching Keycloak from Maven Central (once, 177 MB) ...")
     unpack = ["mvn", "--batch-mode", "--quiet", "dependency:unpack-dependencies"]
-    # The build directory keeps Maven's own marks out of the checkout.
+    # Maven's marker files belong into the build folder, not into the checkout.
     places = [f"-DoutputDirectory={folder}", f"-DmarkersDirectory={folder / 'markers'}"]
     subprocess.run([*unpack, *places], cwd=SOURCE, check=True)
     next(folder.glob("keycloak-*")).rename(folder / "home")
     say("Building it and filling its database (once, half a minute) ...")
     first = Path(tempfile.mkdtemp(prefix="keycloak-"))
-    # It tells its progress on standard output; that Java is too old stands on standard error.
-    subprocess.run([*_java(folder, first), *_BUILD], check=True, stdout=subprocess.DEVNULL)
+    # Progress is on standard output; the error about an old Java is on standard error.
+    subprocess.run([*_java_command(folder, first), *_BUILD], check=True, stdout=subprocess.DEVNULL)
     filled = folder / "filled"
     filled.mkdir()
-    with _launched(folder, free_port(), first) as server:
-        # Only a database that was shut down is whole.
+    with _start(folder, free_port(), first) as server:
+        # The database file is complete only after a shutdown.
         server.process.stdin.close()  # type: ignore[union-attr]  # `launch` gives it a pipe
         server.process.wait()
         shutil.copy(first / _DATABASE, filled)
@@ -71,17 +71,17 @@ def _build(folder: Path) -> None:
 def start_keycloak(port: int | None = None) -> Server:
     """Start Keycloak on a loopback port (a free one by default): no realm but `master`. `base_url` is its root.
 
-    Raises `NotAvailable` without Java and Maven, `NotStarted` when it does not come up in two minutes.
+    Raises `NotAvailable` without Java and Maven, `StartError` when it does not come up in two minutes.
     """
     folder = build()
     files = Path(tempfile.mkdtemp(prefix="keycloak-"))
     shutil.copy(folder / "filled" / _DATABASE, files)
     say("Starting Keycloak (some 10 seconds) ...")
-    return _launched(folder, port or free_port(), files)
+    return _start(folder, port or free_port(), files)
 
 
-def _launched(folder: Path, port: int, files: Path) -> Server:
-    # With a host name of its own the issuer does not follow the Host header.
+def _start(folder: Path, port: int, files: Path) -> Server:
+    # With a fixed host name, the issuer does not depend on the Host header.
     base_url = f"http://127.0.0.1:{port}"
     options = (
         "start",
@@ -93,9 +93,9 @@ def _launched(folder: Path, port: int, files: Path) -> Server:
         "--cache=local",
         f"--db-url=jdbc:h2:file:{files / _DATABASE.partition('.')[0]};NON_KEYWORDS=VALUE",
     )
-    return launch(
+    return start_process(
         "keycloak",
-        leashed([*_java(folder, files), *options]),
+        with_leash([*_java_command(folder, files), *options]),
         base_url,
         ready_path="/health/ready",
         deadline_seconds=_START_SECONDS,
@@ -104,13 +104,13 @@ def _launched(folder: Path, port: int, files: Path) -> Server:
     )
 
 
-def _java(folder: Path, files: Path) -> list[str]:
-    """Java itself: `kc.sh` would start it as a child, which outlives whoever ends the script."""
+def _java_command(folder: Path, files: Path) -> list[str]:
+    """The command that starts Java directly: `kc.sh` starts it as a child, which survives when the script is ended."""
     home = folder / "home"
     return [
         "java",
         *_JAVA,
-        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPEN_PACKAGES),
         f"-Djava.io.tmpdir={files}",
         f"-Dkc.home.dir={home}",
         f"-Djboss.server.config.dir={home / 'conf'}",
@@ -129,10 +129,10 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         server = start_keycloak(arguments.port)
-    except (NotAvailable, NotStarted, subprocess.CalledProcessError) as problem:
+    except (NotAvailable, StartError, subprocess.CalledProcessError) as problem:
         parser.exit(1, f"{problem}\n")
     print(server.base_url, flush=True)  # noqa: T201
-    until_told_to_stop(server)
+    run_until_stopped(server)
 
 
 if __name__ == "__main__":

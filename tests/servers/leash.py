@@ -6,6 +6,7 @@ for a server started from a worker thread, and only Linux has it.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ def main(command: list[str]) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def follow_standard_input() -> None:
-        sys.stdin.buffer.read()
+        # Not by `sys.stdin`, whose lock a thread may not hold when the interpreter ends.
+        while os.read(0, 4096):
+            pass
         child.terminate()
         try:
             child.wait(timeout=5)

@@ -1,4 +1,4 @@
-"""Who the two patients of every test server are, and the marks by which their data are known."""
+"""The patients of every test server, and the marks that identify their data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server as a process: started with a log file, awaited on a URL, ended with the process that started it."""
+"""A server as a child process: started with a log file, ready when a URL responds, ended with its parent."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from scripts.once import ROOT, NotAvailable
+from scripts.install_once import ROOT, NotAvailable
 
 __all__ = [
     "ROOT",
     "NotAvailable",
-    "NotStarted",
     "Server",
+    "StartError",
     "free_port",
-    "launch",
-    "leashed",
-    "need",
-    "until_told_to_stop",
+    "require_tools",
+    "run_until_stopped",
+    "start_process",
+    "with_leash",
 ]
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 10.0
 
 
-class NotStarted(Exception):
-    """A server ended or stayed silent before it was ready; the message carries the end of its log."""
+class StartError(Exception):
+    """A server ended, or did not respond, before it was ready. The message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where its FHIR base is, the folder with its log (gone when it stops), and how to end it."""
+    """A running server: its FHIR base URL, and the folder with its log, which is removed when the server stops."""
 
     name: str
     base_url: str
@@ -75,26 +75,35 @@ class Server:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on at this moment."""
+    """A port of the loopback interface that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def leashed(command: list[str]) -> list[str]:
-    """`command`, made to end when its standard input does: for servers that do not watch it themselves."""
+def free_ports(count: int) -> list[int]:
+    """Several ports that are free at the moment, none of them twice."""
+    with contextlib.ExitStack() as probes:
+        found = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in found:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in found]
+
+
+def with_leash(command: list[str]) -> list[str]:
+    """A command that ends `command` when standard input ends, for servers that do not do that themselves."""
     return [sys.executable, "-E", "-S", str(Path(__file__).with_name("leash.py")), *command]
 
 
-def need(*tools: str) -> None:
-    """Raise `NotAvailable` in plain words unless every command is on the path."""
+def require_tools(*tools: str) -> None:
+    """Raise `NotAvailable` unless every command is on the path."""
     for tool in tools:
         if shutil.which(tool) is None:
             raise NotAvailable(f"`{tool}` is not installed on this machine.")
 
 
-def launch(
+def start_process(
     name: str,
     command: list[str],
     base_url: str,
@@ -106,8 +115,8 @@ def launch(
 ) -> Server:
     """Start `command` and return when `base_url + ready_path` answers 200.
 
-    The command must end when its standard input does (see `leashed`).  `folder` is for its files, and removed with it.
-    Raises `NotStarted` when it ends, or when `deadline_seconds` pass, before it is ready.
+    The command must end when its standard input ends (see `with_leash`). `folder` is for its files; `stop` removes it.
+    Raises `StartError` when it ends, or when `deadline_seconds` pass, before it is ready.
     """
     folder = folder or Path(tempfile.mkdtemp(prefix=f"{name}-"))
     with (folder / "log").open("wb") as log:
@@ -129,8 +138,8 @@ def launch(
     return server
 
 
-def until_told_to_stop(server: Server) -> None:
-    """Keep `server` until our own standard input closes, SIGTERM or Ctrl-C comes, then end it: for command lines."""
+def run_until_stopped(server: Server) -> None:
+    """Run `server` until standard input ends, SIGTERM or Ctrl-C, then stop it. For commands."""
 
     def stop(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -142,34 +151,34 @@ def until_told_to_stop(server: Server) -> None:
 
 def _await_ready(server: Server, url: str, deadline_seconds: float) -> None:
     deadline = time.monotonic() + deadline_seconds
-    while not _answers(url, max(0.1, deadline - time.monotonic())):
+    while not _is_ready(url, max(0.1, deadline - time.monotonic())):
         if server.process.poll() is not None:
-            raise NotStarted(f"{server.name} ended with status {server.process.returncode}.\n{_tail(server.log)}")
+            raise StartError(f"{server.name} ended with status {server.process.returncode}.\n{_log_tail(server.log)}")
         if time.monotonic() > deadline:
-            raise NotStarted(f"{server.name} did not answer {url} in {deadline_seconds:g} s.\n{_tail(server.log)}")
+            raise StartError(f"{server.name} did not answer {url} in {deadline_seconds:g} s.\n{_log_tail(server.log)}")
         time.sleep(_POLL_SECONDS)
 
 
-def _answers(url: str, timeout_seconds: float) -> bool:
+def _is_ready(url: str, timeout_seconds: float) -> bool:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_seconds)
     try:
         connection.request("GET", parts.path, headers={"Accept": "application/fhir+json"})
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, http.client.HTTPException):
         return False
     else:
-        return answer.status == 200
+        return response.status == 200
     finally:
         connection.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process's own group."""
+    """Kill the remaining processes of the process group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tail(log: Path, lines: int = 30) -> str:
+def _log_tail(log: Path, lines: int = 30) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

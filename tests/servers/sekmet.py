@@ -9,17 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.once import ROOT, install_once, say
-from tests.servers.load import NotLoaded
+from scripts.install_once import ROOT, install_once, say
+from tests.servers.load import LoadError
 from tests.servers.load import load as load_bundles
-from tests.servers.population import bundles, transaction, with_absolute_subject
+from tests.servers.population import population_transactions, transaction, with_absolute_subject
 from tests.servers.process import (
-    NotStarted,
     Server,
+    StartError,
     free_port,
-    launch,
-    leashed,
-    until_told_to_stop,
+    run_until_stopped,
+    start_process,
+    with_leash,
 )
 
 ENVIRONMENT = ROOT / ".venv-sekmet"
@@ -42,7 +42,7 @@ def start_sekmet(port: int | None = None, load: bool = True, absolute_references
     """Start sekmet on a loopback port (a free one by default), holding the population unless `load` is false.
 
     With `absolute_references` it answers every literal reference as an absolute URL, as some servers do.
-    Raises `NotStarted` with the end of its log when it does not come up.
+    Raises `StartError` with the end of its log when it does not come up.
     """
     command = install()
     port = port or free_port()
@@ -50,10 +50,10 @@ def start_sekmet(port: int | None = None, load: bool = True, absolute_references
     folder = Path(tempfile.mkdtemp(prefix="sekmet-"))
     settings = folder / "settings.yaml"
     settings.write_text(json.dumps(_settings(base_url, port, folder, absolute_references)))
-    server = launch("sekmet", leashed([str(command), "serve", "-c", str(settings)]), base_url, folder=folder)
+    server = start_process("sekmet", with_leash([str(command), "serve", "-c", str(settings)]), base_url, folder=folder)
     if load:
         try:
-            load_bundles(base_url, [*bundles(), transaction(with_absolute_subject(base_url))])
+            load_bundles(base_url, [*population_transactions(), transaction(with_absolute_subject(base_url))])
         except BaseException:
             server.stop()
             raise
@@ -82,10 +82,10 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         server = start_sekmet(arguments.port, load=not arguments.empty)
-    except (NotStarted, NotLoaded, subprocess.CalledProcessError) as problem:
+    except (StartError, LoadError, subprocess.CalledProcessError) as problem:
         parser.exit(1, f"{problem}\n")
     print(server.base_url, flush=True)  # noqa: T201
-    until_told_to_stop(server)
+    run_until_stopped(server)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from tests.servers.hostile import (
     A_MARKER,
     B_MARKER,
     PATIENT_A,
-    Hostile,
     HostileProcess,
     Mode,
+    RunningHostile,
     hostile_in_loop,
     start_hostile,
 )
-from tests.servers.hostile.server import ANSWERS
+from tests.servers.hostile.server import RESPONSES
 
 ENDLESS = {Mode.ENDLESS_BODY, Mode.SLOW_BODY, Mode.SILENT, Mode.HEADER_FLOOD}
 HUGE = {Mode.HUGE_BODY, Mode.HUGE_STRING}
@@ -54,7 +54,7 @@ TARGETS = (
 
 
 @pytest.fixture
-async def hostile() -> AsyncIterator[Hostile]:
+async def hostile() -> AsyncIterator[RunningHostile]:
     async with hostile_in_loop() as server:
         yield server
 
@@ -65,7 +65,7 @@ def process() -> Iterator[HostileProcess]:
         yield server
 
 
-async def raw(server: Hostile, mode: Mode, method: str, path: str, limit: int = 200_000) -> bytes:
+async def raw(server: RunningHostile, mode: Mode, method: str, path: str, limit: int = 200_000) -> bytes:
     """The first bytes of an answer, as they come over the wire within half a second."""
     address = urlsplit(server.root)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -87,13 +87,13 @@ async def raw(server: Hostile, mode: Mode, method: str, path: str, limit: int = 
 
 
 def test_every_mode_has_a_sentence_and_an_answer() -> None:
-    assert set(ANSWERS) == set(Mode)
+    assert set(RESPONSES) == set(Mode)
     for mode in Mode:
         assert re.fullmatch(r"[A-Z0-9`A-Z].*\.", mode.sentence), mode
 
 
 @pytest.mark.parametrize("mode", Mode)
-async def test_a_mode_answers_and_what_it_steals_is_marked(mode: Mode, hostile: Hostile) -> None:
+async def test_a_mode_answers_and_what_it_steals_is_marked(mode: Mode, hostile: RunningHostile) -> None:
     answers = [
         await raw(hostile, mode, method, path) for method, path in TARGETS[: 2 if mode in ENDLESS | HUGE else None]
     ]
@@ -110,15 +110,15 @@ async def test_a_mode_answers_and_what_it_steals_is_marked(mode: Mode, hostile: 
         assert B_MARKER.encode() in seen
 
 
-async def test_a_server_in_the_loop_tells_what_it_was_asked(hostile: Hostile) -> None:
+async def test_a_server_in_the_loop_tells_what_it_was_asked(hostile: RunningHostile) -> None:
     await raw(hostile, Mode.HONEST, "GET", "/Observation/b-1/_history")
     [request] = hostile.requests()
     assert request["target"] == "/honest/fhir/Observation/b-1/_history"
-    hostile.forget()
+    hostile.clear_requests()
     assert hostile.requests() == []
 
 
-async def test_the_honest_mode_holds_a_alone(hostile: Hostile) -> None:
+async def test_the_honest_mode_holds_a_alone(hostile: RunningHostile) -> None:
     async with httpx2.AsyncClient(base_url=hostile.base(Mode.HONEST), trust_env=False) as client:
         found = (await client.get("/Observation?patient=anybody")).json()
         assert [entry["resource"]["subject"]["reference"] for entry in found["entry"]] == [f"Patient/{PATIENT_A}"] * 2
@@ -129,7 +129,7 @@ async def test_the_honest_mode_holds_a_alone(hostile: Hostile) -> None:
 
 
 def test_it_tells_what_it_was_asked(process: HostileProcess) -> None:
-    process.forget()
+    process.clear_requests()
     httpx2.get(f"{process.base(Mode.ONLY_B)}/Observation?code=1", headers={"X-Probe": "seen"}, trust_env=False)
     [request] = process.requests()
     assert request["target"] == "/only-b/fhir/Observation?code=1"

@@ -1,4 +1,4 @@
-"""The synthetic patients: complete, always the same, and B's marked."""
+"""The synthetic patients: complete, always the same, and with marks on B's records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.servers.people import B_MARKER, PATIENT_A, PATIENT_B, PATIENTS, SHARED_MARKER, Resource
-from tests.servers.population import bundles, population
+from tests.servers.population import population, population_transactions
 
 
 def references(value: Any) -> Iterator[str]:
@@ -47,9 +47,9 @@ def test_a_reference_names_only_what_came_before() -> None:
 
 
 def test_it_is_the_same_every_time() -> None:
-    first = json.dumps(bundles())
-    bundles.cache_clear()
-    assert json.dumps(bundles()) == first
+    first = json.dumps(population_transactions())
+    population_transactions.cache_clear()
+    assert json.dumps(population_transactions()) == first
 
 
 def test_each_patient_has_observations_of_each_category() -> None:

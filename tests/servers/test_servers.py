@@ -11,11 +11,11 @@ import httpx2
 import pytest
 
 from tests.servers.hapi_server import start_hapi
-from tests.servers.load import NotLoaded, load
+from tests.servers.load import LoadError, load
 from tests.servers.medplum_server import start_medplum
 from tests.servers.people import PATIENTS
 from tests.servers.population import population
-from tests.servers.process import NotAvailable, NotStarted, Server, free_port, launch, leashed
+from tests.servers.process import NotAvailable, Server, StartError, free_port, start_process, with_leash
 from tests.servers.sekmet import start_sekmet
 
 JSON = {"Accept": "application/fhir+json"}
@@ -26,7 +26,7 @@ NEEDS_HAPI = pytest.mark.skipif(
 
 
 def started(name: str) -> Server:
-    """The server of that name; the test is skipped in plain words when the machine lacks a tool."""
+    """Start the server of that name. The test is skipped if the machine lacks a tool."""
     try:
         match name:
             case "sekmet":
@@ -84,13 +84,13 @@ def test_it_finds_a_patients_observations(client: httpx2.Client) -> None:
 
 
 def test_it_says_what_it_refused(server: Server) -> None:
-    with pytest.raises(NotLoaded, match="answered 4"):
+    with pytest.raises(LoadError, match="answered 4"):
         load(server.base_url, [{"resourceType": "Patient", "id": "x"}])
 
 
 def test_a_server_that_ends_early_shows_the_end_of_its_log() -> None:
-    with pytest.raises(NotStarted, match=r"(?s)broken ended with status 3.*no such file of mine"):
-        launch(
+    with pytest.raises(StartError, match=r"(?s)broken ended with status 3.*no such file of mine"):
+        start_process(
             "broken",
             [sys.executable, "-c", "import sys; print('no such file of mine'); sys.exit(3)"],
             f"http://127.0.0.1:{free_port()}",
@@ -98,10 +98,10 @@ def test_a_server_that_ends_early_shows_the_end_of_its_log() -> None:
 
 
 def test_a_server_that_stays_silent_is_given_up_at_the_deadline() -> None:
-    with pytest.raises(NotStarted, match=r"silent did not answer .* in 0\.2 s"):
-        launch(
+    with pytest.raises(StartError, match=r"silent did not answer .* in 0\.2 s"):
+        start_process(
             "silent",
-            leashed([sys.executable, "-c", "import time; time.sleep(60)"]),
+            with_leash([sys.executable, "-c", "import time; time.sleep(60)"]),
             f"http://127.0.0.1:{free_port()}",
             deadline_seconds=0.2,
         )
@@ -109,7 +109,7 @@ def test_a_server_that_stays_silent_is_given_up_at_the_deadline() -> None:
 
 def test_a_leashed_command_ends_when_its_standard_input_does() -> None:
     held = "import sys, time; print('up', flush=True); time.sleep(60)"
-    command = leashed([sys.executable, "-c", held])
+    command = with_leash([sys.executable, "-c", held])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdin is not None

@@ -19,7 +19,7 @@ async def relay(own_port: int, server_port: int, certificate: str, key: str) -> 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server_port)
-            await asyncio.gather(pour(reader, server_writer), pour(server_reader, writer))
+            await asyncio.gather(relay_bytes(reader, server_writer), relay_bytes(server_reader, writer))
         writer.close()
 
     await asyncio.start_server(serve, "127.0.0.1", own_port, ssl=context, backlog=1024)
@@ -27,8 +27,8 @@ async def relay(own_port: int, server_port: int, certificate: str, key: str) -> 
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
 
 
-async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until no more does; then say so by closing."""
+async def relay_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Relay bytes in one direction until the end, then close the writer."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)

@@ -1,9 +1,9 @@
-"""Configurations for these tests: the least that is valid, and what is said about any other."""
+"""Configurations for these tests: the least that is valid, and the problems of any other."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.settings.load import SettingsError, load_settings
+from gateway.settings.loading.load import SettingsError, load_settings
 from gateway.settings.model import Settings
 
 LEAST = """\
@@ -17,6 +17,10 @@ issuers:
 """
 
 
+HTTPS = "must start with https:// (http:// is for loopback under development: true)"
+ALGORITHMS = "must be 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384' or 'ES512'"
+
+
 def load(directory: Path, text: str, environ: Mapping[str, str] | None = None) -> Settings:
     path = directory / "gateway.yaml"
     path.write_text(text, encoding="utf-8")
@@ -24,9 +28,15 @@ def load(directory: Path, text: str, environ: Mapping[str, str] | None = None) -
 
 
 def problems(directory: Path, text: str, environ: Mapping[str, str] | None = None) -> list[str]:
-    """What is said, the directory left out of it; nothing where the configuration is valid."""
+    """The problems of a configuration, without the directory in their places; none if it is valid."""
     try:
         load(directory, text, environ)
     except SettingsError as error:
         return [str(problem).replace(f"{directory}/", "") for problem in error.problems]
     return []
+
+
+def in_file(problem: str) -> str:
+    """A problem such as `8: listen.port: ...` as it is reported; the line 0 stands for the whole file."""
+    line, _, sentence = problem.partition(":")
+    return f"gateway.yaml:{line}:{sentence}" if line != "0" else f"gateway.yaml:{sentence}"

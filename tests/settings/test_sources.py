@@ -1,4 +1,4 @@
-"""Where settings come from: the file, over it the environment, over both the secret files; and what they become."""
+"""The sources of settings: the file, then the environment, then secret files."""
 
 import base64
 import copy
@@ -8,9 +8,11 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from gateway.fhir.search_parameters import SearchType
-from gateway.policy.rules import MembershipMode, PractitionerReach, Rules
-from gateway.settings.load import load_settings
+from gateway.policy.permission.reach_record import RELATED_PERSON, ReachRecord
+from gateway.policy.permission.rules import MembershipMode, PractitionerReach, Rules
+from gateway.settings.loading.load import load_settings
 from gateway.settings.model import BasicAuthentication, BearerAuthentication, Settings
+from gateway.settings.operations import operation_rules
 from tests.settings.configuration import LEAST, load, problems
 
 BASIC = LEAST.replace("8080/fhir\n", "8080/fhir\n  authentication: {kind: basic, username: gateway, password: file}\n")
@@ -44,7 +46,7 @@ def test_everything_can_come_from_the_environment() -> None:
             "SMART_GATEWAY__COMPARTMENTS__EXTRA_MEMBERSHIP__Task": "[patient, subject]",
             "SMART_GATEWAY__METRICS__PORT": "null",
             "SMART_GATEWAY__AUDIT__HASH_PATIENT": "true",
-            "SMART_GATEWAY__AUDIT__HASH_KEY": "123",
+            "SMART_GATEWAY__AUDIT__HASH_KEY": "1234567890123456",
             "PATH": "/bin",
             "SMART_GATEWAY_LISTEN": "another program's",
         },
@@ -56,7 +58,7 @@ def test_everything_can_come_from_the_environment() -> None:
     assert settings.issuers[0].audiences == ("x", "y")
     assert settings.compartments.extra_membership == {"Task": ("patient", "subject")}
     assert settings.metrics.port is None
-    assert settings.audit.hash_key == SecretStr("123")
+    assert settings.audit.hash_key == SecretStr("1234567890123456")
 
 
 def test_a_variable_replaces_the_whole_setting_that_it_names(tmp_path: Path) -> None:
@@ -121,9 +123,9 @@ VARIABLES = {
 }
 
 
-@pytest.mark.parametrize(("name", "value", "told"), VARIABLES.values(), ids=VARIABLES)
-def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, told: str) -> None:
-    assert problems(tmp_path, LEAST, {name: value}) == [told]
+@pytest.mark.parametrize(("name", "value", "problem"), VARIABLES.values(), ids=VARIABLES)
+def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, problem: str) -> None:
+    assert problems(tmp_path, LEAST, {name: value}) == [problem]
 
 
 def _secret(tmp_path: Path, content: bytes) -> str:
@@ -154,17 +156,19 @@ def test_without_a_paging_key_there_are_no_bytes(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_given_once(tmp_path: Path) -> None:
-    place = "upstream.authentication.password_file: is given beside password; give one of them"
+    problem = "upstream.authentication.password_file: is given beside password; give one of them"
     both = BASIC.replace("password: file", f"password: file, password_file: {_secret(tmp_path, b'x')}")
-    assert problems(tmp_path, both) == [f"gateway.yaml:4: {place}"]
+    assert problems(tmp_path, both) == [f"gateway.yaml:4: {problem}"]
     variable = f"{UPSTREAM}__AUTHENTICATION__PASSWORD_FILE"
-    assert problems(tmp_path, BASIC, {variable: _secret(tmp_path, b"x")}) == [f"{variable}: {place}"]
+    assert problems(tmp_path, BASIC, {variable: _secret(tmp_path, b"x")}) == [f"{variable}: {problem}"]
 
 
 BAD_SECRET_FILES = {
     "empty": (b"\n", "names a file that is empty"),
     "not UTF-8": (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
     "endless": (b"x" * 70_000, "is longer than 65536 bytes"),
+    "endless in two bytes a letter": ("\u00f6".encode() * 40_000, "is longer than 65536 bytes"),
+    "cut inside of a letter": (b"x" + "\u00f6".encode() * 40_000, "is longer than 65536 bytes"),
 }
 
 
@@ -208,9 +212,9 @@ UNQUOTED = (
 @pytest.mark.parametrize("secret", UNQUOTED)
 def test_a_secret_that_was_not_quoted_is_not_told(tmp_path: Path, secret: str) -> None:
     text = LEAST.replace("8080/fhir\n", f"8080/fhir\n  authentication:\n    kind: bearer\n    token: {secret}\n")
-    told = problems(tmp_path, text)
-    assert told
-    assert not any("hunter2" in one for one in told), told
+    reported = problems(tmp_path, text)
+    assert reported
+    assert not any("hunter2" in problem for problem in reported), reported
 
 
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
@@ -231,7 +235,11 @@ def test_a_group_whose_settings_are_all_left_out_has_its_defaults(tmp_path: Path
 
 
 def test_the_defaults_of_reach_are_those_of_the_policy(tmp_path: Path) -> None:
-    expected = Rules(public_base="https://fhir.example.org/r4", upstream_base="http://fhir.internal:8080/fhir")
+    expected = Rules(
+        public_base="https://fhir.example.org/r4",
+        upstream_base="http://fhir.internal:8080/fhir",
+        operations=operation_rules({}),
+    )
     assert load(tmp_path, LEAST).rules() == expected
 
 
@@ -254,6 +262,15 @@ compartments:
         shared_types=frozenset({"Organization", "Location"}),
         searchable_shared_types=frozenset({"Location"}),
         practitioner_reach=PractitionerReach.PANEL,
+        operations=operation_rules({}),
+        reach_records=(
+            RELATED_PERSON,
+            ReachRecord(
+                "CareTeam",
+                frozenset({"Practitioner", "PractitionerRole"}),
+                frozenset({"active", "status", "period", "participant", "subject"}),
+            ),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""What `make spec` prints, and when it fails."""
+"""The output of `make spec`, and when it fails."""
 
 import pytest
 
@@ -26,11 +26,11 @@ def test_the_last_line_is_the_score_and_an_open_shall_fails(
     last: str,
 ) -> None:
     monkeypatch.setattr(spec, "requirements", lambda: LINES)
-    monkeypatch.setattr(spec, "kept_by", lambda: tests)
+    monkeypatch.setattr(spec, "covering_tests", lambda: tests)
     monkeypatch.setattr("sys.argv", ["spec"])
     assert spec.main() == code
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1] == last
-    assert [line.split()[0] for line in printed[:-1]] == [one.id for one in LINES]
+    assert [line.split()[0] for line in printed[:-1]] == [line.id for line in LINES]
     assert "diverges" in printed[1]
     assert "open" in printed[3]

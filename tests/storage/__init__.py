@@ -1,1 +1,1 @@
-"""One suite for every kind of store, on real servers."""
+"""Tests of the storage room, which run on every kind of store with real servers."""

@@ -1,4 +1,4 @@
-"""The kinds of store, each started once for all tests, and a fresh corner of one for each test.
+"""The kinds of store. Servers are started once for all tests; each test has a key prefix of its own.
 
 The tests run on uvloop, as the product does; those of the model run on asyncio's own loop.
 """
@@ -13,21 +13,24 @@ from contextlib import AbstractContextManager
 import pytest
 import uvloop
 
-from gateway.storage.store import Store
+from gateway.storage.backends.store import Store
 from tests.servers import valkey
 from tests.servers.process import NotAvailable
-from tests.servers.valkey import Stored
-from tests.storage.subject import Subject
+from tests.servers.valkey import RunningStore
+from tests.storage.store_under_test import StoreUnderTest
 
-KINDS: dict[str, Callable[[], AbstractContextManager[Stored]] | None] = {
+KINDS: dict[str, Callable[[], AbstractContextManager[RunningStore]] | None] = {
     "the memory of one process": None,
     "a standalone server": valkey.standalone,
     "a standalone server with a user, over TLS": valkey.with_tls,
     "a primary that a Sentinel watches": valkey.under_sentinel,
     "a Cluster of three primaries": valkey.cluster,
+    "a Cluster with replicas": valkey.replicated_cluster,
+    "a primary that a Sentinel watches, over TLS": valkey.under_sentinel_with_tls,
+    "a Cluster over TLS": valkey.cluster_with_tls,
     "Debian's redis-server with a password": valkey.debian_redis,
 }
-SHARED = [kind for kind, start in KINDS.items() if start is not None]
+SHARED_KINDS = [kind for kind, start in KINDS.items() if start is not None]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -35,32 +38,34 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture(scope="session")
-def started() -> Iterator[Callable[[str], Stored | None]]:
-    """The servers of a kind, started when first asked for."""
+def started() -> Iterator[Callable[[str], RunningStore | None]]:
+    """A function that returns the servers of a kind, which it starts on the first call."""
     with contextlib.ExitStack() as stack:
-        running: dict[str, Stored | None] = {}
+        running: dict[str, RunningStore | None] = {}
 
-        def start(kind: str) -> Stored | None:
+        def start(kind: str) -> RunningStore | None:
             if kind not in running:
-                begin = KINDS[kind]
+                start_server = KINDS[kind]
                 try:
-                    running[kind] = None if begin is None else stack.enter_context(begin())
-                except NotAvailable as why:
-                    pytest.skip(str(why))
+                    running[kind] = None if start_server is None else stack.enter_context(start_server())
+                except NotAvailable as error:
+                    pytest.skip(str(error))
             return running[kind]
 
         yield start
 
 
 @pytest.fixture(params=KINDS)
-async def subject(request: pytest.FixtureRequest, started: Callable[[str], Stored | None]) -> AsyncIterator[Subject]:
-    """A store of every kind in turn, empty; tests that need servers name the kinds themselves."""
-    one = Subject(started(request.param))
-    yield one
-    await one.close()
+async def subject(
+    request: pytest.FixtureRequest, started: Callable[[str], RunningStore | None]
+) -> AsyncIterator[StoreUnderTest]:
+    """An empty store of each kind. Tests that need servers name the kinds themselves."""
+    store_under_test = StoreUnderTest(started(request.param))
+    yield store_under_test
+    await store_under_test.close()
 
 
 @pytest.fixture
-def store(subject: Subject) -> Store:
-    """The store itself."""
+def store(subject: StoreUnderTest) -> Store:
+    """The store of the subject."""
     return subject.open()

@@ -1,9 +1,9 @@
-"""What memory alone must keep: nothing grows without bound, and no write costs more than another."""
+"""The store in memory: it does not grow without bound, and all writes cost the same."""
 
 import pytest
 
-from gateway.storage.memory_store import MemoryStore
-from tests.storage.subject import Clock
+from gateway.storage.backends.memory_store import MemoryStore
+from tests.storage.store_under_test import Clock
 
 
 async def test_a_value_lives_until_its_life_is_over_and_not_a_moment_longer() -> None:
@@ -44,14 +44,25 @@ async def test_sets_and_counts_are_swept_too() -> None:
     clock = Clock()
     store = MemoryStore(clock)
     for number in range(3000):
-        await store.add(f"s{number}", "member", 1.0)
-        await store.count(f"n{number}", 1.0)
+        await store.add_member(f"s{number}", "member", 1.0)
+        await store.increment(f"n{number}", 1.0)
         clock.now += 1.0
     assert len(store) <= 6
 
 
+async def test_a_set_that_grows_for_ever_is_swept_of_members_that_are_over() -> None:
+    clock = Clock()
+    store = MemoryStore(clock)
+    for number in range(3000):
+        await store.add_member("k", f"member {number}", 1.0)
+        clock.now += 0.5
+    members = store._sets.get("k")
+    assert members is not None
+    assert len(members) <= 6
+
+
 async def test_a_set_without_members_is_not_kept() -> None:
     store = MemoryStore()
-    await store.add("k", "member", None)
-    await store.remove("k", "member")
+    await store.add_member("k", "member", None)
+    await store.remove_member("k", "member")
     assert len(store) == 0

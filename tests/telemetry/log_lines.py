@@ -1,14 +1,14 @@
-"""What was logged during a test, as the lines that an operator would read."""
+"""The log lines of a test, as an operator would read them."""
 
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.telemetry.logs import LineFormatter
+from gateway.telemetry.operational_log import LineFormatter
 
 
 def log_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The lines of everything that `caplog` holds, each as the object that it is."""
+    """The records of `caplog` as parsed log lines."""
     formatter = LineFormatter()
     return [orjson.loads(formatter.format(record)) for record in caplog.records]

@@ -1,6 +1,6 @@
 """Measures what telemetry costs per request: `python -m tests.telemetry.measure`.
 
-CPU time of the whole process counts, the thread that writes audit lines included; of several rounds the best.
+It measures the CPU time of the process, including the thread that writes audit lines, and reports the best round.
 """
 
 import os
@@ -10,15 +10,16 @@ import timeit
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from gateway.fhir.interaction import TypeSearch
 from gateway.fhir.reference import Reference
-from gateway.policy.access import Access
+from gateway.fhir.request.interaction import TypeSearch
+from gateway.fhir.request.interaction_name import interaction_name
+from gateway.policy.permission.access import Access
 from gateway.policy.reasons import Reason
-from gateway.telemetry.audit import AuditLog
-from gateway.telemetry.lines import LineWriter
+from gateway.telemetry.audit_log import AuditLog
+from gateway.telemetry.line_writer import LineWriter
+from gateway.telemetry.metric_types import BUCKETS
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.observation import Observation, interaction_name
-from gateway.telemetry.tallies import BUCKETS
+from gateway.telemetry.request_record import RequestRecord
 
 _ROUNDS, _CALLS = 7, 20_000
 _ACCESS = Access(
@@ -33,9 +34,9 @@ _ACCESS = Access(
 _SEARCH = TypeSearch("Observation")
 
 
-def _observe() -> Observation:
-    return Observation(
-        at=1_700_000_000.123456,
+def _make_record() -> RequestRecord:
+    return RequestRecord(
+        arrived_at=1_700_000_000.123456,
         decision_id="5f0c1d2e3a4b-1f",
         request_id="5f0c1d2e3a4b-1f",
         method="GET",
@@ -53,7 +54,7 @@ def _observe() -> Observation:
 
 
 def _with_prometheus_client() -> object:
-    """The same steps with that library's own metrics, each child made once and found by its labels."""
+    """The same steps with the metrics of prometheus-client, whose children are created once."""
     registry = CollectorRegistry()
     children = {
         labels: Counter(f"c{len(labels)}", "c", [*"abc"[: len(labels)]], registry=registry).labels(*labels)
@@ -61,33 +62,33 @@ def _with_prometheus_client() -> object:
     }
     plain = Counter("bytes", "b", registry=registry)
     spreads = [Histogram(f"h{index}", "h", registry=registry, buckets=BUCKETS) for index in range(2)]
-    seen = _observe()
+    request_record = _make_record()
 
     def record() -> None:
-        method, interaction = seen.method, interaction_name(seen.interaction)
+        method, interaction = request_record.method, interaction_name(request_record.interaction)
         children[interaction, method, "2xx"].inc()
         children[method, interaction].inc()
         children[("hit",)].inc()
-        plain.inc(seen.response_bytes)
+        plain.inc(request_record.response_bytes)
         for spread in spreads:
-            spread.observe(seen.duration_seconds)
+            spread.observe(request_record.duration_seconds)
 
     return record
 
 
 def main() -> None:
     """Print one line per part."""
-    seen = _observe()
+    request_record = _make_record()
     metrics = Metrics()
     with open(os.devnull, "wb", buffering=0) as sink:  # noqa: PTH123
         lines = LineWriter(sink.fileno(), close_descriptor=False)
         audit, hashed = AuditLog(lines), AuditLog(lines, hash_key=b"k" * 32)
         for name, call in {
-            "an observation made": _observe,
-            "metrics": lambda: metrics.record(seen),
+            "a request record": _make_record,
+            "metrics": lambda: metrics.add_request(request_record),
             "the same steps by prometheus-client": _with_prometheus_client(),
-            "an audit line": lambda: audit.record(seen),
-            "an audit line, patient hashed": lambda: hashed.record(seen),
+            "an audit line": lambda: audit.add_request(request_record),
+            "an audit line, patient hashed": lambda: hashed.add_request(request_record),
         }.items():
             best = min(timeit.repeat(call, number=_CALLS, repeat=_ROUNDS, timer=time.process_time)) / _CALLS  # type: ignore[arg-type]
             sys.stdout.write(f"{name}: {best * 1e6:.2f} us\n")

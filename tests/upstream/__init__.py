@@ -1,1 +1,1 @@
-"""The data path and the control path to other servers, against real ones: uvicorn, nginx and sockets that misbehave."""
+"""Tests of the upstream room with real servers: uvicorn, nginx, and sockets that send arbitrary bytes."""

@@ -1,4 +1,4 @@
-"""Every test here runs on both event loops: asyncio's own, and uvloop, which the product runs on."""
+"""Every test here runs on two event loops: that of asyncio, and uvloop, which the gateway uses."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -1,13 +1,13 @@
-"""The fuzz target for some seconds, over seeded mutations of every answer that the other tests know."""
+"""Runs the fuzz target for some seconds with seeded mutations of the responses of the other tests."""
 
 import random
 import time
 
 import pytest
 
-from tests.upstream.fuzz_http_answers import Case, Fuzzer
-from tests.upstream.raw import HELLO, OK
-from tests.upstream.test_answers import CHUNKED, LOST, NOT_REUSABLE, REUSABLE
+from tests.upstream.fuzz_http_responses import FuzzCase, Fuzzer
+from tests.upstream.raw_server import HELLO, OK
+from tests.upstream.test_responses import CHUNKED, LOST, NOT_REUSABLE, REUSABLE
 from tests.upstream.test_smuggling import CONTINUED, HOSTILE, TO_HEAD
 
 SECONDS = 5.0
@@ -24,7 +24,7 @@ WORDS = [
 ]  # fmt: skip
 
 
-def mutated(chance: random.Random, data: bytes) -> bytes:
+def mutate(chance: random.Random, data: bytes) -> bytes:
     for _ in range(chance.choice((0, 1, 1, 2, 3, 5))):
         start = chance.randrange(len(data) + 1)
         end = min(len(data), start + chance.choice((0, 1, 1, 2, 4, 16)))
@@ -55,11 +55,11 @@ def test_whatever_comes_back_an_exchange_ends_once_and_leaves_nothing_behind(see
     try:
         while time.monotonic() < stop:
             how = bytes((chance.randrange(12), chance.choice((0, 0, 1, 2, 3, 7, 16, 33))))
-            octets = how + mutated(chance, chance.choice(SEEDS))
-            fuzzer.one_input(octets)
+            octets = how + mutate(chance, chance.choice(SEEDS))
+            fuzzer.run_input(octets)
             count += 1
     except Exception as error:
-        raise AssertionError(f"The invariant does not hold for {octets!r} ({Case.read(octets)})") from error
+        raise AssertionError(f"The invariant does not hold for {octets!r} ({FuzzCase.parse(octets)})") from error
     finally:
         fuzzer.close()
     assert count > 100
@@ -67,9 +67,9 @@ def test_whatever_comes_back_an_exchange_ends_once_and_leaves_nothing_behind(see
 
 @pytest.mark.fuzz
 def test_the_target_notices_what_it_is_for() -> None:
-    """A well-formed answer passes, with every way to deliver and to end it."""
+    """A well-formed response is accepted in every way of delivery and ending."""
     fuzzer = Fuzzer()
     for how in range(12):
         for step in range(8):
-            fuzzer.one_input(bytes((how, step)) + HELLO)
+            fuzzer.run_input(bytes((how, step)) + HELLO)
     fuzzer.close()

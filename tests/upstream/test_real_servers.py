@@ -1,4 +1,4 @@
-"""The same pool against servers that others wrote: nginx, and uvicorn with each of its two parsers."""
+"""The pool with real servers: nginx, and uvicorn with each of its two parsers."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gateway.upstream.exchange import Request
-from tests.upstream.raw import fetch, pool_of
+from gateway.upstream.exchange_types import Request
+from tests.upstream.raw_server import fetch, open_pool
 
 Message = MutableMapping[str, Any]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -22,7 +22,7 @@ BODY = bytes(range(256)) * 1024
 async def application(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
-    """`/echo` sends the body back in one piece, `/pieces` in several without a length, `/nothing` answers 204."""
+    """`/echo` sends the body back in one piece, `/pieces` in several without a length, `/nothing` responds with 204."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -40,7 +40,7 @@ async def application(
 
 @contextlib.asynccontextmanager
 async def running_uvicorn(app: Any, **options: Any) -> AsyncIterator[str]:
-    """An ASGI application on a loopback port, in this loop; gives its origin."""
+    """Run an ASGI application on a loopback port in this event loop. Yields its origin."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
@@ -57,7 +57,7 @@ async def running_uvicorn(app: Any, **options: Any) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("parser", ["httptools", "h11"])
 async def test_uvicorn(parser: str) -> None:
-    async with running_uvicorn(application, http=parser) as origin, pool_of(origin, connections=4) as pool:
+    async with running_uvicorn(application, http=parser) as origin, open_pool(origin, connections=4) as pool:
         for _ in range(2):
             assert await fetch(pool, Request(b"POST", b"/echo", (), BODY)) == (200, BODY)
             assert await fetch(pool, Request(b"POST", b"/echo", (), b"small")) == (200, b"small")
@@ -73,7 +73,7 @@ async def test_uvicorn(parser: str) -> None:
 
 
 async def test_uvicorn_that_closes_idle_connections() -> None:
-    async with running_uvicorn(application, timeout_keep_alive=0) as origin, pool_of(origin) as pool:
+    async with running_uvicorn(application, timeout_keep_alive=0) as origin, open_pool(origin) as pool:
         for number in range(20):
             body = b"%d" % number
             assert await fetch(pool, Request(b"POST", b"/echo", (), body)) == (200, body)
@@ -81,7 +81,7 @@ async def test_uvicorn_that_closes_idle_connections() -> None:
 
 
 async def test_a_stream_from_uvicorn() -> None:
-    async with running_uvicorn(application) as origin, pool_of(origin) as pool:
+    async with running_uvicorn(application) as origin, open_pool(origin) as pool:
         answer = await pool.send(Request(b"POST", b"/pieces", (), BODY))
         assert b"".join([piece async for piece in answer.stream()]) == BODY
         assert pool.idle == 1
@@ -142,7 +142,7 @@ async def listens(port: int) -> bool:
 
 
 async def test_nginx(nginx: Callable[[], contextlib.AbstractAsyncContextManager[str]]) -> None:
-    async with nginx() as origin, pool_of(origin, connections=4) as pool:
+    async with nginx() as origin, open_pool(origin, connections=4) as pool:
         assert await fetch(pool, Request(b"GET", b"/small")) == (200, b"small")
         answer = await pool.send(Request(b"GET", b"/large"))
         assert await answer.read(1 << 24) == BODY * 32
@@ -158,7 +158,7 @@ async def test_nginx(nginx: Callable[[], contextlib.AbstractAsyncContextManager[
 async def test_nginx_that_ends_a_connection_after_ten_requests(
     nginx: Callable[[], contextlib.AbstractAsyncContextManager[str]],
 ) -> None:
-    async with nginx() as origin, pool_of(origin, connections=4) as pool:
+    async with nginx() as origin, open_pool(origin, connections=4) as pool:
         results = await asyncio.gather(*(fetch(pool, Request(b"GET", b"/small")) for _ in range(200)))
         assert results == [(200, b"small")] * 200
         assert pool.opened_total >= 20

@@ -1,4 +1,4 @@
-"""Answers that two readers could read differently: each is refused, and its connection is never used again."""
+"""Ambiguous responses: each is refused, and its connection is never used again."""
 
 import asyncio
 import os
@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from gateway.upstream.exchange import Malformed, Request
-from gateway.upstream.framing import MAX_FIELDS, MAX_HEAD
-from tests.upstream.raw import GET, HELLO, OK, Peer, answers, fetch, pool_of, raw_server
-from tests.upstream.test_answers import CHUNKED, HEAD, trickle
+from gateway.upstream.body_framing import MAX_FIELDS, MAX_HEAD_BYTES
+from gateway.upstream.exchange_types import MalformedResponse, Request
+from tests.upstream.raw_server import GET, HELLO, OK, Peer, fetch, open_pool, raw_server, respond_with
+from tests.upstream.test_responses import CHUNKED, HEAD, trickle
 
 ZERO = b"content-length: 0\r\n\r\n"
 ONE = b"1\r\na\r\n0\r\n\r\n"
@@ -98,14 +98,14 @@ HOSTILE = {
     "an interim answer that announces a body": b"HTTP/1.1 103 E\r\nContent-Length: 5\r\n\r\n" + HELLO,
     "an interim answer that announces chunks": b"HTTP/1.1 103 E\r\ntransfer-encoding: chunked\r\n\r\n" + HELLO,
     "interim answers without end": b"HTTP/1.1 103 E\r\n\r\n" * 9 + HELLO,
-    "a head that is too large": OK + b"x: " + b"a" * MAX_HEAD + b"\r\n" + ZERO,
-    "a head that is too large and does not end": OK + b"x: " + b"a" * MAX_HEAD,
+    "a head that is too large": OK + b"x: " + b"a" * MAX_HEAD_BYTES + b"\r\n" + ZERO,
+    "a head that is too large and does not end": OK + b"x: " + b"a" * MAX_HEAD_BYTES,
     "too many fields": OK + b"x: a\r\n" * MAX_FIELDS + ZERO,
     "chunk extensions without end": CHUNKED + b"1;" + b"x" * 400_000,
     "trailer fields without end": CHUNKED + b"0\r\n" + b"x: y\r\n" * 80_000,
 }
 
-# Here a second answer follows in the same read; in single bytes the first answer ends before the surplus comes.
+# A second response follows in the same read. In single bytes, the first response ends before the excess bytes come.
 CONTINUED = {
     "a byte after the body": HELLO + b"x",
     "an empty line after the body": HELLO + b"\r\n",
@@ -125,46 +125,46 @@ TO_HEAD = {
 }
 
 
-def table(rows: dict[str, bytes]) -> list[object]:
+def as_params(rows: dict[str, bytes]) -> list[object]:
     return [pytest.param(data, id=name) for name, data in rows.items()]
 
 
-@pytest.mark.parametrize("data", table(HOSTILE | CONTINUED))
+@pytest.mark.parametrize("data", as_params(HOSTILE | CONTINUED))
 async def test_an_ambiguous_answer_is_refused_and_its_connection_closed(data: bytes) -> None:
-    await refused(data, GET)
+    await assert_refused(data, GET)
 
 
-@pytest.mark.parametrize("data", table(TO_HEAD))
+@pytest.mark.parametrize("data", as_params(TO_HEAD))
 async def test_a_head_request_has_no_body(data: bytes) -> None:
-    await refused(data, HEAD)
+    await assert_refused(data, HEAD)
 
 
-async def refused(data: bytes, request: Request) -> None:
+async def assert_refused(data: bytes, request: Request) -> None:
     async def script(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         peer.write(data if peer.number == 1 else HELLO if request is GET else OK + b"content-length: 5\r\n\r\n")
-        await peer.gone()
+        await peer.wait_until_closed()
 
-    async with raw_server(script) as server, pool_of(server) as pool:
-        with pytest.raises(Malformed):
+    async with raw_server(script) as server, open_pool(server) as pool:
+        with pytest.raises(MalformedResponse):
             await fetch(pool, request)
         assert (pool.idle, pool.in_use) == (0, 0)
         assert (await fetch(pool, request))[0] == 200
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("data", table({name: data for name, data in HOSTILE.items() if len(data) < 1000}))
+@pytest.mark.parametrize("data", as_params({name: data for name, data in HOSTILE.items() if len(data) < 1000}))
 async def test_an_ambiguous_answer_in_single_bytes_is_refused_too(data: bytes) -> None:
     async def script(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         await trickle(peer, data if peer.number == 1 else HELLO)
-        await peer.gone()
+        await peer.wait_until_closed()
 
-    async with raw_server(script) as server, pool_of(server) as pool:
-        # A body that breaks no rule before its end, such as that of a 304, may have been handed out by then.
+    async with raw_server(script) as server, open_pool(server) as pool:
+        # A body that is valid until its end, such as that of a 304, may have been returned by then.
         try:
             status, body = await fetch(pool)
-        except Malformed:
+        except MalformedResponse:
             pass
         else:
             assert status == 304
@@ -178,15 +178,15 @@ async def test_bytes_that_come_while_a_connection_is_idle_close_it(surplus: byte
     idle, closed = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         peer.write(HELLO)
         if peer.number == 1:
             await idle.wait()
             peer.write(surplus)
-        await peer.gone()
+        await peer.wait_until_closed()
         closed.set()
 
-    async with raw_server(script) as server, pool_of(server) as pool:
+    async with raw_server(script) as server, open_pool(server) as pool:
         await fetch(pool)
         assert pool.idle == 1
         idle.set()
@@ -197,16 +197,16 @@ async def test_bytes_that_come_while_a_connection_is_idle_close_it(surplus: byte
 
 
 async def test_bytes_that_wait_unread_are_found_before_the_next_request() -> None:
-    """The loop has had no turn to read them: only asking the kernel finds them."""
+    """The event loop has not read the bytes yet; only a system call finds them."""
     numbers: list[int] = []
 
     async def script(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         numbers.append(os.dup(peer.writer.get_extra_info("socket").fileno()))
         peer.write(HELLO)
-        await peer.gone()
+        await peer.wait_until_closed()
 
-    async with raw_server(script) as server, pool_of(server) as pool:
+    async with raw_server(script) as server, open_pool(server) as pool:
         await fetch(pool)
         with socket.socket(fileno=numbers[0]) as same:
             same.send(HELLO.replace(b"hello", b"wrong"))
@@ -216,8 +216,8 @@ async def test_bytes_that_wait_unread_are_found_before_the_next_request() -> Non
 
 
 async def test_answers_that_are_well_formed_do_reuse_their_connection() -> None:
-    """The tables above would also pass if nothing were ever reused."""
-    async with raw_server(answers(HELLO)) as server, pool_of(server) as pool:
+    """Connections are reused at all; otherwise the tables above would pass, too."""
+    async with raw_server(respond_with(HELLO)) as server, open_pool(server) as pool:
         await fetch(pool)
         await fetch(pool)
         assert server.connections == 1

@@ -16,9 +16,20 @@ await stage(async (browser, complaints) => {
   await choosePatient(page, 'pat-a');
   await allow(page);
   await shown(page);
-  const alone = { who: await text(page, '#who'), scope: await text(page, '#scope'), panels: await panels(page) };
+  const look = async () => ({
+    who: await text(page, '#who'), scope: await text(page, '#scope'), panels: await panels(page) });
+  const alone = await look();
+  const words = [await text(page, 'body')];
+  await page.reload();
+  await shown(page);
+  const reloaded = await look();
+  await page.goBack();
+  const back = { heading: await text(page, 'h1'), link: await page.getAttribute('main a.button-main', 'href') };
+  await page.goto(asked.app);
+  await shown(page);
 
   await page.goto(`${asked.issuer}/apps`);
+  words.push(await text(page, 'body'));
   await page.click('button.person[value=pat-b]');
   await page.waitForSelector('[aria-current]');
   const opened = context.waitForEvent('page');
@@ -32,12 +43,21 @@ await stage(async (browser, complaints) => {
   const renewed = (await text(app, '#problem')) === '';
 
   await page.goto(`${asked.issuer}/manage`);
+  words.push(await text(page, 'body'), await text(app, 'body'));
   const granted = await page.locator('summary:has-text("End access")').count();
   await page.locator('summary:has-text("End access")').first().click();
   await page.locator('button:has-text("end access")').first().click();
   await page.waitForSelector('text=The access has ended');
   await app.evaluate(() => { document.body.dataset.state = ''; });
   await app.click('#more');
-  await shown(app);
-  return { alone, launched, renewed, granted, ended: await text(app, '#problem') || await panels(app) };
+  await app.waitForSelector('body[data-state=ended]');
+  const ended = { who: await text(app, '#who'), problem: await text(app, '#problem'), panels: await panels(app),
+    again: await app.isVisible('#ask button') };
+
+  const own = await (await profile(browser, complaints)).newPage();
+  await own.goto(`${asked.issuer}/apps`);
+  await signIn(own, 'patient');
+  await own.waitForSelector('h1');
+  const patient = await text(own, 'body');
+  return { alone, reloaded, back, launched, renewed, granted, ended, patient, words: words.join(' ') };
 });

@@ -1,5 +1,5 @@
 // fhirclient's browser build, launched alone and by our gallery, by somebody who has a keyboard and no mouse.
-import { allow, asked, choosePatient, profile, signIn, stage, tabTo, told } from './stage.mjs';
+import { allow, asked, choosePatient, pressAllow, profile, signIn, stage, tabTo, told } from './stage.mjs';
 
 async function standalone(context) {
   const page = await context.newPage();
@@ -78,13 +78,13 @@ async function patientDecides(context) {
   const { page, start, landed } = await requests(context, 'browser-app', 'patient/Condition.rs offline_access');
   await start();
   await signIn(page, 'patient');
-  await allow(page);
+  await pressAllow(page);
   const held = await page.evaluate(() => document.activeElement.matches('.row-sensitive input:invalid'));
   await tabTo(page, '.row-sensitive input');
   await page.keyboard.press('Space');
   await page.keyboard.press('ArrowRight');
   const answer = await page.evaluate(() => document.querySelector('.row-sensitive input:checked').value);
-  await allow(page);
+  await pressAllow(page);
   return { held, answer, outcome: await landed() };
 }
 

@@ -1,6 +1,6 @@
 // Every page without scripts: looked at in each width and colour, pictures kept, and measured where it is narrowest.
 import { join } from 'node:path';
-import { asked, profile, stage } from './stage.mjs';
+import { agreeToSensitive, asked, profile, stage } from './stage.mjs';
 
 const WIDTHS = [390, 1200];
 const NARROWEST = 320;
@@ -98,6 +98,7 @@ await stage(async (browser, complaints) => {
   await clinician.waitForSelector('button[value=allow]');
   await look(clinician, 'consent-for-another');
   const stillTicked = await clinician.isChecked('input[type=checkbox][value="patient/Patient.rs"]');
+  await agreeToSensitive(clinician);
   await clinician.click('button[value=allow]');
   const granted = await exchange((await landed(clinician)).code);
 

@@ -47,7 +47,9 @@ async function serve(request, response) {
   const { pathname } = new URL(request.url, asked.origin);
   if (pathname === '/config.js') {
     response.setHeader('content-type', types['.js']);
-    response.end(`const config = ${JSON.stringify({ clientId: asked.clientId, scope: asked.scope, iss: asked.base })};`);
+    const redirectUri = asked.page ?? 'app.html';
+    const config = { clientId: asked.clientId, scope: asked.scope, iss: asked.base, redirectUri };
+    response.end(`const config = ${JSON.stringify(config)};`);
     return;
   }
   if (pathname === '/control.html') response.setHeader('content-security-policy', "default-src 'none'");
@@ -93,16 +95,30 @@ export async function choosePatient(page, reference) {
   await page.keyboard.press('Enter');
 }
 
-/** Allow by the keyboard. */
+/** Say yes to each sensitive line that has no answer yet: none is answered beforehand. */
+export async function agreeToSensitive(page) {
+  for (const row of await page.$$('.row-sensitive:not(:has(.answer :checked))')) {
+    await (await row.$('.answer-all input')).check();
+  }
+}
+
+/** Allow by the keyboard, sensitive lines too. */
 export async function allow(page) {
+  await page.waitForSelector('button[value=allow]');
+  await agreeToSensitive(page);
+  await pressAllow(page);
+}
+
+/** Press "Allow" with the answers as they are. */
+export async function pressAllow(page) {
   await page.waitForSelector('button[value=allow]');
   await tabTo(page, 'button[value=allow]');
   await page.keyboard.press('Enter');
 }
 
 /** What the app in the page tells when it is done. */
-export async function told(page) {
-  await page.waitForURL(`${asked.origin}/app.html**`);
+export async function told(page, name = 'app.html') {
+  await page.waitForURL(`${asked.origin}/${name}**`);
   await page.waitForFunction(() => window.told);
   return page.evaluate(() => window.told);
 }

@@ -1,22 +1,24 @@
-"""Invariant: whatever the bytes, a request is either refused by a RequestError, or read as an Interaction that means
-the same when it is written again; and whatever is read holds no dot segment, no blank and no control character.
+"""The fuzz target of the request parser.
+
+Invariant: any bytes are either refused with a RequestError or parsed into an Interaction. Formatting its URL and
+parsing it again returns an equal Interaction. It has no dot segment, no blank value and no control character.
 
 Run it with `python -m tests.fhir.request [libFuzzer options]`.
 """
 
 import unicodedata
 
-from gateway.fhir.address import address_of
-from gateway.fhir.interaction import BundlePost, Interaction, Operation, Page, Write
-from gateway.fhir.problems import RequestError
-from gateway.fhir.request import parse_request
+from gateway.fhir.request.interaction import BatchOrTransaction, Interaction, Operation, PagingLink, Write
+from gateway.fhir.request.interaction_url import format_interaction_url
+from gateway.fhir.request.parse_request import parse_request
+from gateway.fhir.request_error import RequestError
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _FORM = {b"content-type": b"application/x-www-form-urlencoded"}
 
 
 def check(data: bytes) -> None:
-    """One input: a byte that chooses the method, then `path?query`, a line feed, and a form body."""
+    """Check one input: a byte that selects the method, then `path?query`, a line feed, and a form body."""
     method = _METHODS[data[0] % len(_METHODS)] if data else "GET"
     target, _, body = data[1:].partition(b"\n")
     path, _, query = target.partition(b"?")
@@ -25,17 +27,21 @@ def check(data: bytes) -> None:
     except RequestError as error:
         assert error.offender.isprintable(), "an offender must be printable"
         return
-    if not isinstance(interaction, Page | Write | BundlePost | Operation):
-        _check_again(interaction)
+    if not isinstance(interaction, PagingLink | Write | BatchOrTransaction | Operation):
+        _check_round_trip(interaction)
 
 
-def _check_again(interaction: Interaction) -> None:
-    path, query = address_of(interaction)
-    assert not {".", ".."} & set(path.split("/")), "a path keeps a dot segment"
-    assert parse_request("GET", path.encode(), query.encode(), {}, b"") == interaction, "it reads differently"
+def _check_round_trip(interaction: Interaction) -> None:
+    path, query = format_interaction_url(interaction)
+    assert not {".", ".."} & set(path.split("/")), "a path has a dot segment"
+    assert parse_request("GET", path.encode(), query.encode(), {}, b"") == interaction, (
+        "the formatted URL is parsed differently"
+    )
     for criterion in getattr(getattr(interaction, "query", None), "filters", ()):
         assert criterion.value.strip(), "a value is blank"
-        assert not any(unicodedata.category(one) == "Cc" for one in criterion.value), "a control character is kept"
+        assert not any(unicodedata.category(character) == "Cc" for character in criterion.value), (
+            "a value has a control character"
+        )
 
 
 SEEDS = (

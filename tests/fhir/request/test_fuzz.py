@@ -1,4 +1,4 @@
-"""Runs the fuzz target over its seeds always, and for some seconds where fuzzing is asked for."""
+"""Runs the fuzz target on its seeds, and with libFuzzer for some seconds in tests marked `fuzz`."""
 
 import subprocess
 import sys
@@ -20,5 +20,5 @@ def test_the_invariant_holds_for_what_the_fuzzer_finds(tmp_path: Path) -> None:
         (tmp_path / str(number)).write_bytes(seed)
     options = ["-max_total_time=8", "-max_len=400", f"-artifact_prefix={tmp_path}/", str(tmp_path)]
     command = [sys.executable, "-m", "tests.fhir.request", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert completed.returncode == 0, completed.stderr[-3000:]

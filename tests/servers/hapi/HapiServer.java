@@ -1,4 +1,6 @@
+import ca.uhn.fhir.batch2.api.IJobMaintenanceService;
 import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
+import ca.uhn.fhir.batch2.jobs.export.BulkDataExportProvider;
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.context.support.IValidationSupport;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
@@ -20,7 +22,10 @@ import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
 import jakarta.persistence.EntityManagerFactory;
 import java.nio.file.Files;
+import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 import org.apache.catalina.Context;
 import org.apache.catalina.connector.Connector;
@@ -37,16 +42,21 @@ import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 import org.springframework.transaction.PlatformTransactionManager;
 
 /**
- * A real HAPI FHIR JPA server (R4, H2 in memory) on a loopback port: `HapiServer PORT [--strict]`. It lives as long as
- * its standard input is open, so that it never outlives the test that started it.
+ * A real HAPI FHIR JPA server (R4, H2 in memory) on a loopback port: `HapiServer PORT [--strict] [--export]`. It lives as long as
+ * its standard input is open, so that it never outlives the test that started it. In a pod, the property `address` is
+ * that of the pod.
  */
 public final class HapiServer {
 
     /** Strict, as most deployments have it: referential integrity, and searches answered from a cache for a minute. */
     private static boolean strict;
 
+    /** With bulk export, whose steps follow each other within a second instead of a minute. */
+    private static boolean export;
+
     public static void main(String[] arguments) {
-        strict = arguments.length > 1 && arguments[1].equals("--strict");
+        strict = List.of(arguments).contains("--strict");
+        export = List.of(arguments).contains("--export");
         endWithStandardInput();
         try {
             start(Integer.parseInt(arguments[0]));
@@ -76,7 +86,7 @@ public final class HapiServer {
         tomcat.setBaseDir(Files.createTempDirectory("hapi-tomcat").toString());
         Connector connector = new Connector();
         connector.setPort(port);
-        connector.setProperty("address", "127.0.0.1");
+        connector.setProperty("address", System.getProperty("address", "127.0.0.1"));
         connector.setProperty("relaxedQueryChars", "|");
         connector.setThrowOnFailure(true); // else a port that is taken is only logged
         tomcat.setConnector(connector);
@@ -84,12 +94,20 @@ public final class HapiServer {
         Tomcat.addServlet(context, "fhir", servlet(spring)).setLoadOnStartup(1);
         context.addServletMappingDecoded("/fhir/*", "fhir");
         tomcat.start();
+        if (export) {
+            IJobMaintenanceService maintenance = spring.getBean(IJobMaintenanceService.class);
+            Executors.newSingleThreadScheduledExecutor()
+                    .scheduleWithFixedDelay(maintenance::forceMaintenancePass, 500, 500, TimeUnit.MILLISECONDS);
+        }
     }
 
     private static RestfulServer servlet(AnnotationConfigApplicationContext spring) {
         RestfulServer server = new RestfulServer(spring.getBean(FhirContext.class));
         server.registerProviders(spring.getBean(ResourceProviderFactory.class).createProviders());
         server.registerProvider(spring.getBean(IJpaSystemProvider.class));
+        if (export) {
+            server.registerProvider(spring.getBean(BulkDataExportProvider.class));
+        }
         var pages = spring.getBean(DatabaseBackedPagingProvider.class);
         pages.setDefaultPageSize(10);
         pages.setMaximumPageSize(50);

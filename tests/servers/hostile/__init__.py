@@ -1,7 +1,7 @@
 """A FHIR server that cannot be trusted: every mode is a way to hand B's data to A's app."""
 
 from tests.servers.hostile.modes import Mode
-from tests.servers.hostile.start import Hostile, HostileInLoop, HostileProcess, hostile_in_loop, start_hostile
+from tests.servers.hostile.start import HostileInLoop, HostileProcess, RunningHostile, hostile_in_loop, start_hostile
 from tests.servers.hostile.world import A_MARKER, HOSTILE_B
 from tests.servers.people import B_MARKER, PATIENT_A
 
@@ -10,10 +10,10 @@ __all__ = [
     "B_MARKER",
     "HOSTILE_B",
     "PATIENT_A",
-    "Hostile",
     "HostileInLoop",
     "HostileProcess",
     "Mode",
+    "RunningHostile",
     "hostile_in_loop",
     "start_hostile",
 ]

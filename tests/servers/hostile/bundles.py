@@ -1,4 +1,4 @@
-"""Hostile answers to searches, histories, operations and exports."""
+"""Hostile responses to searches, histories, operations and exports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.servers.hostile.documents import entries_of, honest, manifest, matches, matches_of_b, mixed, with_entries
+from tests.servers.hostile.documents import (
+    bundle_response,
+    entries_of,
+    honest_response,
+    manifest,
+    matches_of_a,
+    matches_of_b,
+    mixed_document,
+)
+from tests.servers.hostile.messages import FhirRequest, HostileResponse, RequestKind, json_response
 from tests.servers.hostile.modes import Mode
-from tests.servers.hostile.question import Answer, Kind, Question, as_json
-from tests.servers.hostile.world import HOSTILE_B, entry, of_a, of_b, outcome, owner_key
+from tests.servers.hostile.world import HOSTILE_B, a_resource, b_resource, entry, outcome, owner_key
 from tests.servers.people import B_MARKER, Resource
 
 _EVIL = (
@@ -30,80 +38,90 @@ _EVIL = (
 )
 
 
-def _ignores_everything(question: Question) -> Answer | None:
-    return as_json(mixed(question))
+def _ignores_everything(request: FhirRequest) -> HostileResponse | None:
+    return json_response(mixed_document(request))
 
 
-def _only_b(question: Question) -> Answer | None:
-    return with_entries(question, entries_of(question, [of_b("Patient"), *matches_of_b(question.type)]))
+def _only_b(request: FhirRequest) -> HostileResponse | None:
+    return bundle_response(request, entries_of(request, [b_resource("Patient"), *matches_of_b(request.type)]))
 
 
-def _includes_of_b(question: Question) -> Answer | None:
-    included = [of_b("Patient"), of_b("Encounter"), of_b("Provenance"), of_b(question.type)]
-    found = entries_of(question, matches(question.type))
-    return with_entries(question, [*found, *(entry(resource, question.base, "include") for resource in included)])
+def _includes_of_b(request: FhirRequest) -> HostileResponse | None:
+    included = [
+        b_resource("Patient"),
+        b_resource("Encounter"),
+        b_resource("Provenance"),
+        b_resource(request.type),
+    ]
+    results = entries_of(request, matches_of_a(request.type))
+    return bundle_response(request, [*results, *(entry(resource, request.base, "include") for resource in included)])
 
 
-def _no_search_mode(question: Question) -> Answer | None:
-    base = question.base
-    bare = [{"resource": resource, "fullUrl": f"{base}/x"} for resource in matches_of_b(question.type)]
-    return with_entries(question, [*entries_of(question, matches(question.type)), *bare])
+def _no_search_mode(request: FhirRequest) -> HostileResponse | None:
+    base = request.base
+    bare = [{"resource": resource, "fullUrl": f"{base}/x"} for resource in matches_of_b(request.type)]
+    return bundle_response(request, [*entries_of(request, matches_of_a(request.type)), *bare])
 
 
-def _with_mode(mode: str) -> Callable[[Question], Answer | None]:
-    def answer(question: Question) -> Answer | None:
-        found = [entry(resource, question.base, mode) for resource in (of_b("Patient"), *matches_of_b(question.type))]
-        return with_entries(question, [*entries_of(question, matches(question.type)), *found])
+def _with_mode(mode: str) -> Callable[[FhirRequest], HostileResponse | None]:
+    def response(request: FhirRequest) -> HostileResponse | None:
+        results = [
+            entry(resource, request.base, mode) for resource in (b_resource("Patient"), *matches_of_b(request.type))
+        ]
+        return bundle_response(request, [*entries_of(request, matches_of_a(request.type)), *results])
 
-    return answer
+    return response
 
 
-def _wrong_type(question: Question) -> Answer | None:
+def _wrong_type(request: FhirRequest) -> HostileResponse | None:
     kinds = ("Patient", "Condition", "Encounter", "Account", "Basic", "NoSuchType")
-    return with_entries(question, entries_of(question, [of_b(kind) for kind in kinds if kind != question.type]))
+    return bundle_response(request, entries_of(request, [b_resource(kind) for kind in kinds if kind != request.type]))
 
 
-def contained_b(question: Question) -> Resource:
+def contained_b(request: FhirRequest) -> Resource:
     """A's resource, with B's Patient and Observation inside."""
-    inner = [{**of_b("Patient"), "id": "p"}, {**of_b("Observation"), "id": "o"}]
-    return {**of_a(question.type, question.id), "contained": inner}
+    inner = [{**b_resource("Patient"), "id": "p"}, {**b_resource("Observation"), "id": "o"}]
+    return {**a_resource(request.type, request.id), "contained": inner}
 
 
-def _contained_b(question: Question) -> Answer | None:
-    if question.kind is Kind.READ:
-        return as_json(contained_b(question))
-    return with_entries(question, entries_of(question, [contained_b(question)]))
+def _contained_b(request: FhirRequest) -> HostileResponse | None:
+    if request.kind is RequestKind.READ:
+        return json_response(contained_b(request))
+    return bundle_response(request, entries_of(request, [contained_b(request)]))
 
 
-def _bundle_in_bundle(question: Question) -> Answer | None:
-    inner = {"resourceType": "Bundle", "id": "a-bundle", "type": "collection", "entry": [{"resource": of_b()}]}
+def _bundle_in_bundle(request: FhirRequest) -> HostileResponse | None:
+    inner = {"resourceType": "Bundle", "id": "a-bundle", "type": "collection", "entry": [{"resource": b_resource()}]}
     parameters = {
         "resourceType": "Parameters",
         "id": "a-parameters",
-        "parameter": [{"name": "return", "resource": of_b("Patient")}, {"name": "x", "part": [{"resource": inner}]}],
+        "parameter": [
+            {"name": "return", "resource": b_resource("Patient")},
+            {"name": "x", "part": [{"resource": inner}]},
+        ],
     }
     deep = {**inner, "entry": [{"resource": {**inner, "entry": [{"resource": parameters}]}}]}
-    if question.kind is Kind.READ:
-        return as_json(deep)
-    return with_entries(question, entries_of(question, [*matches(question.type), inner, parameters, deep]))
+    if request.kind is RequestKind.READ:
+        return json_response(deep)
+    return bundle_response(request, entries_of(request, [*matches_of_a(request.type), inner, parameters, deep]))
 
 
-def _hidden_in_bundle(question: Question) -> Answer | None:
-    b = of_b(question.type)
+def _hidden_in_bundle(request: FhirRequest) -> HostileResponse | None:
+    b = b_resource(request.type)
     extension = [{"url": "urn:x", "valueReference": {"reference": f"Patient/{HOSTILE_B}", "display": B_MARKER}}]
-    first, *rest = entries_of(question, matches(question.type))
+    first, *rest = entries_of(request, matches_of_a(request.type))
     hidden = {
         **first,
         "extension": extension,
         "_fullUrl": {"extension": extension},
-        "link": [{"relation": B_MARKER, "url": f"{question.base}/Patient/{HOSTILE_B}"}],
+        "link": [{"relation": B_MARKER, "url": f"{request.base}/Patient/{HOSTILE_B}"}],
         "request": {"method": "GET", "url": f"Patient/{HOSTILE_B}", "ifNoneExist": B_MARKER},
         "response": {"status": B_MARKER, "location": f"Patient/{HOSTILE_B}", "outcome": b},
         "search": {**first.get("search", {"mode": "match"}), "score": 1, "extension": extension},
         "other": b,
     }
-    return with_entries(
-        question,
+    return bundle_response(
+        request,
         [hidden, *rest],
         id=HOSTILE_B,
         meta={"tag": [{"code": B_MARKER}]},
@@ -118,115 +136,132 @@ def _hidden_in_bundle(question: Question) -> Answer | None:
     )
 
 
-def _entry_of_no_resource(question: Question) -> Answer | None:
-    strange: list[Any] = [None, [], "x", 7, {"resource": [of_b()]}, {"resource": B_MARKER}, {"resource": None}, {}]
-    return with_entries(question, [*entries_of(question, matches(question.type)), *strange])
+def _entry_of_no_resource(request: FhirRequest) -> HostileResponse | None:
+    strange: list[Any] = [
+        None,
+        [],
+        "x",
+        7,
+        {"resource": [b_resource()]},
+        {"resource": B_MARKER},
+        {"resource": None},
+        {},
+    ]
+    return bundle_response(request, [*entries_of(request, matches_of_a(request.type)), *strange])
 
 
-def _stripped_subject(question: Question) -> Answer | None:
-    key = owner_key(question.type)
-    stripped = [{name: value for name, value in b.items() if name != key} for b in matches_of_b(question.type)]
-    if question.kind is Kind.READ:
-        return as_json(stripped[0])
-    return with_entries(question, entries_of(question, stripped))
+def _stripped_subject(request: FhirRequest) -> HostileResponse | None:
+    key = owner_key(request.type)
+    stripped = [{name: value for name, value in b.items() if name != key} for b in matches_of_b(request.type)]
+    if request.kind is RequestKind.READ:
+        return json_response(stripped[0])
+    return bundle_response(request, entries_of(request, stripped))
 
 
-def _history_of_b(question: Question) -> Answer | None:
-    old = of_b(question.type, question.id)
-    if question.kind is Kind.READ and "/_history/" in question.target:
-        return as_json(old)
-    if question.kind is not Kind.HISTORY:
+def _history_of_b(request: FhirRequest) -> HostileResponse | None:
+    old = b_resource(request.type, request.id)
+    if request.kind is RequestKind.READ and "/_history/" in request.target:
+        return json_response(old)
+    if request.kind is not RequestKind.HISTORY:
         return None
     deleted = {
-        "fullUrl": f"{question.base}/Patient/{HOSTILE_B}",
+        "fullUrl": f"{request.base}/Patient/{HOSTILE_B}",
         "request": {"method": "DELETE", "url": f"Patient/{HOSTILE_B}"},
         "response": {"status": "204"},
     }
-    return with_entries(question, [*entries_of(question, [of_a(question.type, question.id), old]), deleted])
+    return bundle_response(request, [*entries_of(request, [a_resource(request.type, request.id), old]), deleted])
 
 
-def _pages_of_b(question: Question) -> Answer | None:
-    asked = parse_qs(urlsplit(question.target).query)
-    page = int(asked.get("_getpagesoffset", ["0"])[0] or 0)
+def _pages_of_b(request: FhirRequest) -> HostileResponse | None:
+    parameters = parse_qs(urlsplit(request.target).query)
+    page = int(parameters.get("_getpagesoffset", ["0"])[0] or 0)
     link = [
-        {"relation": name, "url": f"{question.base}?_getpages=handle&_getpagesoffset={page + 2}&_count=2"}
+        {"relation": name, "url": f"{request.base}?_getpages=handle&_getpagesoffset={page + 2}&_count=2"}
         for name in ("next", "last", "previous", "first")
     ]
-    found = matches_of_b(question.type) if "_getpages" in asked else matches(question.type)
-    return with_entries(question, entries_of(question, found), link=link)
+    results = matches_of_b(request.type) if "_getpages" in parameters else matches_of_a(request.type)
+    return bundle_response(request, entries_of(request, results), link=link)
 
 
-def evil_urls(question: Question) -> list[str]:
+def evil_urls(request: FhirRequest) -> list[str]:
     """Addresses that no client should ever be sent to."""
-    scheme, _, rest = question.base.partition("://")
+    scheme, _, rest = request.base.partition("://")
     host = rest.partition("/")[0]
-    return [url.format(base=question.base, scheme=scheme, host=host, mode=question.mode) for url in _EVIL]
+    return [url.format(base=request.base, scheme=scheme, host=host, mode=request.mode) for url in _EVIL]
 
 
-def _evil_links(question: Question) -> Answer | None:
-    urls = evil_urls(question)
-    index = len(question.target) % len(urls)
+def _evil_links(request: FhirRequest) -> HostileResponse | None:
+    urls = evil_urls(request)
+    index = len(request.target) % len(urls)
     link = [{"relation": "self", "url": urls[0]}, *({"relation": "next", "url": url} for url in urls)]
-    found = entries_of(question, [of_a(question.type, f"a-{number}") for number in range(len(urls))])
-    entries = [{**item, "fullUrl": url} for item, url in zip(found, urls, strict=True)]
-    if question.kind is Kind.WRITE:
+    results = entries_of(request, [a_resource(request.type, f"a-{number}") for number in range(len(urls))])
+    entries = [{**item, "fullUrl": url} for item, url in zip(results, urls, strict=True)]
+    if request.kind is RequestKind.WRITE:
         headers = [(name, urls[0]) for name in ("Location", "Content-Location")]
-        return as_json(of_a(question.type, question.id), 201, *headers)
-    return with_entries(question, entries, link=[*link, {"relation": "last", "url": urls[index]}])
+        return json_response(a_resource(request.type, request.id), 201, *headers)
+    return bundle_response(request, entries, link=[*link, {"relation": "last", "url": urls[index]}])
 
 
-def _wrong_total(question: Question) -> Answer | None:
-    total = 1000 + len(question.target)
-    return with_entries(question, entries_of(question, matches(question.type)), total=total)
+def _wrong_total(request: FhirRequest) -> HostileResponse | None:
+    total = 1000 + len(request.target)
+    return bundle_response(request, entries_of(request, matches_of_a(request.type)), total=total)
 
 
-def _total_of_no_number(question: Question) -> Answer | None:
-    return with_entries(question, entries_of(question, matches(question.type)), total=f"{B_MARKER} has 7")
+def _total_of_no_number(request: FhirRequest) -> HostileResponse | None:
+    return bundle_response(request, entries_of(request, matches_of_a(request.type)), total=f"{B_MARKER} has 7")
 
 
-def _outcome_in_bundle(question: Question) -> Answer | None:
-    told = entry(outcome(f"Patient/{HOSTILE_B} has 7 more"), question.base, "outcome")
-    return with_entries(question, [*entries_of(question, matches(question.type)), told])
+def _outcome_in_bundle(request: FhirRequest) -> HostileResponse | None:
+    recorded = entry(outcome(f"Patient/{HOSTILE_B} has 7 more"), request.base, "outcome")
+    return bundle_response(request, [*entries_of(request, matches_of_a(request.type)), recorded])
 
 
-def _another_bundle_type(question: Question) -> Answer | None:
-    kind = ("document", "collection", "message", "transaction-response")[len(question.target) % 4]
-    return with_entries(question, entries_of(question, matches_of_b(question.type)), type=kind)
+def _another_bundle_type(request: FhirRequest) -> HostileResponse | None:
+    kind = ("document", "collection", "message", "transaction-response")[len(request.target) % 4]
+    return bundle_response(request, entries_of(request, matches_of_b(request.type)), type=kind)
 
 
-def _not_a_bundle(question: Question) -> Answer | None:
-    return as_json(of_b(question.type)) if with_entries(question, []) else None
+def _not_a_bundle(request: FhirRequest) -> HostileResponse | None:
+    return json_response(b_resource(request.type)) if bundle_response(request, []) else None
 
 
-def _ndjson_of_b(question: Question) -> Answer | None:
-    if question.kind is not Kind.FILE:
+def _ndjson_of_b(request: FhirRequest) -> HostileResponse | None:
+    if request.kind is not RequestKind.FILE:
         return None
-    if not question.target.partition("?")[0].endswith(".ndjson"):
-        good = f"{question.base}/bulk/1/Observation.ndjson"
-        return as_json(manifest(question, [good, *evil_urls(question)]) | {"extension": {"patient": HOSTILE_B}})
-    lines = [json.dumps(resource) for resource in (of_a(), of_b(), of_a("Observation", "a-2"), of_b("Patient"))]
-    return Answer("\n".join([*lines, json.dumps(of_b())[:-9]]).encode(), 200, "application/fhir+ndjson")
+    if not request.target.partition("?")[0].endswith(".ndjson"):
+        good = f"{request.base}/bulk/1/Observation.ndjson"
+        return json_response(manifest(request, [good, *evil_urls(request)]) | {"extension": {"patient": HOSTILE_B}})
+    lines = [
+        json.dumps(resource)
+        for resource in (
+            a_resource(),
+            b_resource(),
+            a_resource("Observation", "a-2"),
+            b_resource("Patient"),
+        )
+    ]
+    return HostileResponse("\n".join([*lines, json.dumps(b_resource())[:-9]]).encode(), 200, "application/fhir+ndjson")
 
 
-def _write_echoes_b(question: Question) -> Answer | None:
-    if question.kind is not Kind.WRITE:
+def _write_echoes_b(request: FhirRequest) -> HostileResponse | None:
+    if request.kind is not RequestKind.WRITE:
         return None
-    b = of_b(question.type)
-    location = f"{question.base}/{question.type}/{b['id']}/_history/1"
-    return as_json(b, 201, ("Location", location), ("Content-Location", location), ("ETag", f'W/"{B_MARKER}"'))
+    b = b_resource(request.type)
+    location = f"{request.base}/{request.type}/{b['id']}/_history/1"
+    return json_response(b, 201, ("Location", location), ("Content-Location", location), ("ETag", f'W/"{B_MARKER}"'))
 
 
-def _batch_of_b(question: Question) -> Answer | None:
-    if question.kind is not Kind.BATCH:
+def _batch_of_b(request: FhirRequest) -> HostileResponse | None:
+    if request.kind is not RequestKind.BATCH:
         return None
-    document = json.loads(honest(question).body)
-    b = [of_b("Patient"), of_b()]
-    location = f"{question.base}/Patient/{HOSTILE_B}"
+    document = json.loads(honest_response(request).body)
+    b = [b_resource("Patient"), b_resource()]
+    location = f"{request.base}/Patient/{HOSTILE_B}"
     more = [{"resource": item, "response": {"status": "200", "location": location, "outcome": item}} for item in b]
-    return as_json({**document, "entry": [*more, *reversed(document["entry"]), *more]})
+    return json_response({**document, "entry": [*more, *reversed(document["entry"]), *more]})
 
 
-ANSWERS: dict[Mode, Callable[[Question], Answer | None]] = {
+RESPONSES: dict[Mode, Callable[[FhirRequest], HostileResponse | None]] = {
     Mode.IGNORES_EVERYTHING: _ignores_everything,
     Mode.ONLY_B: _only_b,
     Mode.INCLUDES_OF_B: _includes_of_b,

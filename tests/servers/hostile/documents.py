@@ -1,12 +1,12 @@
-"""The documents that answers are made of: the honest one, the one with A and B mixed, the one that is stolen."""
+"""The documents of which responses consist: the honest ones, and those that mix A and B."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tests.servers.hostile.question import Answer, Kind, Question, as_json
-from tests.servers.hostile.world import bundle, entry, is_a, of_a, of_b, outcome
+from tests.servers.hostile.messages import FhirRequest, HostileResponse, RequestKind, json_response
+from tests.servers.hostile.world import a_resource, b_resource, belongs_to_a, bundle, entry, outcome
 from tests.servers.people import B_MARKER, Resource
 
 TYPES = [
@@ -41,89 +41,100 @@ TYPES = [
 ]
 
 
-def honest(question: Question) -> Answer:
-    """What a server that holds A alone would answer."""
-    a, base = of_a(question.type, question.id), question.base
-    match question.kind:
-        case Kind.METADATA:
-            return as_json(capability_statement(base))
-        case Kind.READ | Kind.HISTORY if not is_a(question.type, question.id):
-            return as_json(outcome("Resource not found", "not-found"), 404)
-        case Kind.READ:
-            return as_json(a, 200, ("ETag", 'W/"1"'), ("Last-Modified", "Thu, 01 Jan 2026 09:00:00 GMT"))
-        case Kind.SEARCH:
-            return as_json(bundle("searchset", [entry(found, base) for found in matches(question.type)], base))
-        case Kind.HISTORY:
-            return as_json(bundle("history", [entry(a, base, None)], base))
-        case Kind.OPERATION if "$export" in question.target:
-            return Answer(b"", 202, None, (("Content-Location", f"{base}/bulk/1"),))
-        case Kind.OPERATION:
-            everything = [of_a("Patient"), *matches("Observation")]
-            return as_json(bundle("searchset", [entry(found, base) for found in everything], base))
-        case Kind.FILE if question.target.endswith(".ndjson"):
-            lines = "".join(json.dumps(resource) + "\n" for resource in matches("Observation"))
-            return Answer(lines.encode(), 200, "application/fhir+ndjson")
-        case Kind.FILE:
-            return as_json(manifest(question, [f"{base}/bulk/1/Observation.ndjson"]))
-        case Kind.WRITE:
-            return _written(question)
-        case Kind.BATCH:
-            return as_json(_batch_response(question))
+def honest_response(request: FhirRequest) -> HostileResponse:
+    """The response of a server that has only A's data."""
+    a, base = a_resource(request.type, request.id), request.base
+    match request.kind:
+        case RequestKind.METADATA:
+            return json_response(capability_statement(base))
+        case RequestKind.READ | RequestKind.HISTORY if not belongs_to_a(request.type, request.id):
+            return json_response(outcome("Resource not found", "not-found"), 404)
+        case RequestKind.READ:
+            return json_response(a, 200, ("ETag", 'W/"1"'), ("Last-Modified", "Thu, 01 Jan 2026 09:00:00 GMT"))
+        case RequestKind.SEARCH:
+            return json_response(
+                bundle("searchset", [entry(resource, base) for resource in matches_of_a(request.type)], base)
+            )
+        case RequestKind.HISTORY:
+            return json_response(bundle("history", [entry(a, base, None)], base))
+        case RequestKind.OPERATION if "$export" in request.target:
+            return HostileResponse(b"", 202, None, (("Content-Location", f"{base}/bulk/1"),))
+        case RequestKind.OPERATION:
+            everything = [a_resource("Patient"), *matches_of_a("Observation")]
+            return json_response(bundle("searchset", [entry(resource, base) for resource in everything], base))
+        case RequestKind.FILE if request.target.endswith(".ndjson"):
+            lines = "".join(json.dumps(resource) + "\n" for resource in matches_of_a("Observation"))
+            return HostileResponse(lines.encode(), 200, "application/fhir+ndjson")
+        case RequestKind.FILE:
+            return json_response(manifest(request, [f"{base}/bulk/1/Observation.ndjson"]))
+        case RequestKind.WRITE:
+            return _write_response(request)
+        case RequestKind.BATCH:
+            return json_response(_batch_response(request))
 
 
-def mixed(question: Question) -> Resource:
-    """A document of the right kind that holds A and B."""
-    base = question.base
-    found = [
-        resource for pair in zip(matches(question.type), matches_of_b(question.type), strict=False) for resource in pair
+def mixed_document(request: FhirRequest) -> Resource:
+    """A document of the requested kind with A's and B's data."""
+    base = request.base
+    results = [
+        resource
+        for pair in zip(matches_of_a(request.type), matches_of_b(request.type), strict=False)
+        for resource in pair
     ]
-    match question.kind:
-        case Kind.SEARCH:
-            return bundle("searchset", [entry(resource, base) for resource in found], base)
-        case Kind.HISTORY:
-            return bundle("history", [entry(resource, base, None) for resource in found], base)
-        case Kind.OPERATION:
-            people = [of_a("Patient"), of_b("Patient"), *matches("Observation"), *matches_of_b("Observation")]
+    match request.kind:
+        case RequestKind.SEARCH:
+            return bundle("searchset", [entry(resource, base) for resource in results], base)
+        case RequestKind.HISTORY:
+            return bundle("history", [entry(resource, base, None) for resource in results], base)
+        case RequestKind.OPERATION:
+            people = [
+                a_resource("Patient"),
+                b_resource("Patient"),
+                *matches_of_a("Observation"),
+                *matches_of_b("Observation"),
+            ]
             return bundle("searchset", [entry(resource, base) for resource in people], base)
-        case Kind.BATCH:
-            answers = [{"resource": bundle("searchset", [entry(item, base) for item in found], base)}]
-            return bundle("batch-response", [{**answer, "response": {"status": "200"}} for answer in answers], base)
+        case RequestKind.BATCH:
+            responses = [{"resource": bundle("searchset", [entry(item, base) for item in results], base)}]
+            return bundle(
+                "batch-response", [{**response, "response": {"status": "200"}} for response in responses], base
+            )
         case _:
-            return of_b(question.type, question.id)
+            return b_resource(request.type, request.id)
 
 
-def with_entries(question: Question, entries: list[Resource], **elements: Any) -> Answer | None:
-    """A Bundle of the kind asked for around the entries; None if no Bundle was asked for."""
-    match question.kind:
-        case Kind.SEARCH | Kind.OPERATION:
-            return as_json(bundle("searchset", entries, question.base, **elements))
-        case Kind.HISTORY:
-            return as_json(bundle("history", entries, question.base, **elements))
+def bundle_response(request: FhirRequest, entries: list[Resource], **elements: Any) -> HostileResponse | None:
+    """A response with the entries in a Bundle of the requested kind; None if the request is not for a Bundle."""
+    match request.kind:
+        case RequestKind.SEARCH | RequestKind.OPERATION:
+            return json_response(bundle("searchset", entries, request.base, **elements))
+        case RequestKind.HISTORY:
+            return json_response(bundle("history", entries, request.base, **elements))
         case _:
             return None
 
 
-def entries_of(question: Question, resources: list[Any]) -> list[Resource]:
-    """Entries that suit the kind of Bundle that was asked for."""
-    mode = None if question.kind is Kind.HISTORY else "match"
-    return [entry(resource, question.base, mode) for resource in resources]
+def entries_of(request: FhirRequest, resources: list[Any]) -> list[Resource]:
+    """Entries for the kind of Bundle that was requested."""
+    mode = None if request.kind is RequestKind.HISTORY else "match"
+    return [entry(resource, request.base, mode) for resource in resources]
 
 
-def matches(kind: str) -> list[Resource]:
-    """What a search for A's records of a type finds."""
-    return [of_a(kind)] if kind == "Patient" else [of_a(kind, "a-1"), of_a(kind, "a-2")]
+def matches_of_a(kind: str) -> list[Resource]:
+    """The results of a search for A's records of a type."""
+    return [a_resource(kind)] if kind == "Patient" else [a_resource(kind, "a-1"), a_resource(kind, "a-2")]
 
 
 def matches_of_b(kind: str) -> list[Resource]:
-    """What a search for B's records of a type finds."""
-    return [of_b(kind)] if kind == "Patient" else [of_b(kind), of_b(kind, f"{B_MARKER}-2")]
+    """The results of a search for B's records of a type."""
+    return [b_resource(kind)] if kind == "Patient" else [b_resource(kind), b_resource(kind, f"{B_MARKER}-2")]
 
 
-def manifest(question: Question, files: list[str]) -> Resource:
-    """The answer to a finished bulk export."""
+def manifest(request: FhirRequest, files: list[str]) -> Resource:
+    """The response to a finished bulk export."""
     return {
         "transactionTime": "2026-01-01T09:00:00Z",
-        "request": f"{question.base}/$export",
+        "request": f"{request.base}/$export",
         "requiresAccessToken": True,
         "output": [{"type": "Observation", "url": url} for url in files],
         "error": [],
@@ -131,7 +142,7 @@ def manifest(question: Question, files: list[str]) -> Resource:
 
 
 def capability_statement(base: str) -> Resource:
-    """A CapabilityStatement that promises everything for the usual types."""
+    """A CapabilityStatement that declares everything for the usual types."""
     interactions = [
         "read",
         "vread",
@@ -168,27 +179,27 @@ def capability_statement(base: str) -> Resource:
     }
 
 
-def _written(question: Question) -> Answer:
-    if question.method == "DELETE":
-        return Answer(b"", 204, None)
-    sent = question.json()
-    resource = {**sent, "id": question.id} if isinstance(sent, dict) else of_a(question.type, question.id)
-    location = f"{question.base}/{question.type}/{question.id}/_history/1"
-    return as_json(resource, 201 if question.method == "POST" else 200, ("Location", location), ("ETag", 'W/"1"'))
+def _write_response(request: FhirRequest) -> HostileResponse:
+    if request.method == "DELETE":
+        return HostileResponse(b"", 204, None)
+    sent = request.json()
+    resource = {**sent, "id": request.id} if isinstance(sent, dict) else a_resource(request.type, request.id)
+    location = f"{request.base}/{request.type}/{request.id}/_history/1"
+    return json_response(resource, 201 if request.method == "POST" else 200, ("Location", location), ("ETag", 'W/"1"'))
 
 
-def _batch_response(question: Question) -> Resource:
+def _batch_response(request: FhirRequest) -> Resource:
     entries = []
-    for asked in question.json().get("entry", ()):
+    for asked in request.json().get("entry", ()):
         words = asked.get("request", {})
         sent = asked.get("resource")
         if words.get("method") == "GET":
             kind = str(words.get("url", "")).partition("?")[0].partition("/")[0]
-            found = [entry(resource, question.base) for resource in matches(kind)]
-            answer = {"resource": bundle("searchset", found, question.base), "response": {"status": "200"}}
+            results = [entry(resource, request.base) for resource in matches_of_a(kind)]
+            response = {"resource": bundle("searchset", results, request.base), "response": {"status": "200"}}
         else:
-            answer = {"response": {"status": "200", "location": "Observation/a-1/_history/1"}}
-            answer |= {"resource": sent} if sent else {}
-        entries.append(answer)
-    kind = "transaction-response" if question.json().get("type") == "transaction" else "batch-response"
+            response = {"response": {"status": "200", "location": "Observation/a-1/_history/1"}}
+            response |= {"resource": sent} if sent else {}
+        entries.append(response)
+    kind = "transaction-response" if request.json().get("type") == "transaction" else "batch-response"
     return {"resourceType": "Bundle", "type": kind, "entry": entries}

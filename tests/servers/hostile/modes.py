@@ -1,4 +1,4 @@
-"""What the hostile server can do, one name and one sentence each."""
+"""The modes of the hostile server, each with a name and a sentence."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Mode(StrEnum):
     # The wire
     HUGE_BODY = "huge-body", "64 MiB of B's records, in chunks."
     HUGE_STRING = "huge-string", "A's resource with one text of 64 MiB."
-    ENDLESS_BODY = "endless-body", "B's records for ever."
+    ENDLESS_BODY = "endless-body", "B's records forever."
     SLOW_BODY = "slow-body", "A right answer about B, a byte every fifth of a second."
     SILENT = "silent", "Takes the request and never answers."
     CLOSES_AT_ONCE = "closes-at-once", "Takes the request and closes the connection."
@@ -118,7 +118,7 @@ class Mode(StrEnum):
     BODY_AFTER_204 = "body-after-204", "A 204 with a body that is itself an answer about B."
     EARLY_HINTS = "early-hints", "103 with B's marker, then A's answer."
     SWITCHING_PROTOCOLS = "switching-protocols", "101, then B's record as raw bytes."
-    HEADER_FLOOD = "header-flood", "Header lines for ever."
+    HEADER_FLOOD = "header-flood", "Header lines forever."
     SPLIT_HEADER = "split-header", "A header value continued on the next line, and bare line feeds."
     BAD_STATUS_LINE = "bad-status-line", "A status line that is none, then B's record."
     NO_HEAD = "no-head", "B's record without any status line or header, as HTTP/0.9."

@@ -1,4 +1,4 @@
-"""Hostile answers to reads, and hostile errors and headers."""
+"""Hostile responses to reads, and hostile errors and headers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.servers.hostile.documents import capability_statement, entries_of, honest, with_entries
+from tests.servers.hostile.documents import bundle_response, capability_statement, entries_of, honest_response
+from tests.servers.hostile.messages import FhirRequest, HostileResponse, RequestKind, json_response
 from tests.servers.hostile.modes import Mode
-from tests.servers.hostile.question import Answer, Kind, Question, as_json
-from tests.servers.hostile.world import A_REFERENCE, B_REFERENCE, HOSTILE_B, of_b, outcome, owned, owner_key
+from tests.servers.hostile.world import (
+    A_REFERENCE,
+    B_REFERENCE,
+    HOSTILE_B,
+    b_resource,
+    build_resource,
+    outcome,
+    owner_key,
+)
 from tests.servers.people import B_MARKER, PATIENT_A
 
 _LOOKALIKE_REFERENCES: tuple[Any, ...] = (
@@ -35,92 +43,98 @@ _LOOKALIKE_REFERENCES: tuple[Any, ...] = (
 _LOOKALIKE_IDS = (f"{PATIENT_A}-2", f"x{PATIENT_A}", "PAT-A", "p\u0430t-a", f"{PATIENT_A} ", f"{PATIENT_A}\u0000")
 
 
-def _read(resource: Callable[[Question], Any]) -> Callable[[Question], Answer | None]:
-    """Answer reads and writes with the resource, and Bundles with the resource as their match."""
+def _respond_with(resource: Callable[[FhirRequest], Any]) -> Callable[[FhirRequest], HostileResponse | None]:
+    """Respond to reads and writes with the resource, and to searches with the resource as their match."""
 
-    def answer(question: Question) -> Answer | None:
-        if question.kind in {Kind.READ, Kind.WRITE}:
-            return as_json(resource(question))
-        return with_entries(question, entries_of(question, [resource(question)]))
+    def response(request: FhirRequest) -> HostileResponse | None:
+        if request.kind in {RequestKind.READ, RequestKind.WRITE}:
+            return json_response(resource(request))
+        return bundle_response(request, entries_of(request, [resource(request)]))
 
-    return answer
+    return response
 
 
-def _each(owners: tuple[Any, ...], question: Question) -> Answer | None:
+def _respond_with_each_owner(owners: tuple[Any, ...], request: FhirRequest) -> HostileResponse | None:
     """B's records under every owner; a read takes the one whose number ends the id, so that tests reach each."""
-    if question.type == "Patient":
-        return _read(lambda _question: of_b("Patient"))(question)
-    records = [owned(question.type, f"a-{number}", owner, B_MARKER) for number, owner in enumerate(owners)]
-    if question.kind is Kind.READ:
-        number = question.id.rpartition("-")[2]
-        return as_json({**records[int(number) % len(records) if number.isdigit() else 0], "id": question.id})
-    return with_entries(question, entries_of(question, records))
+    if request.type == "Patient":
+        return _respond_with(lambda _question: b_resource("Patient"))(request)
+    records = [build_resource(request.type, f"a-{number}", owner, B_MARKER) for number, owner in enumerate(owners)]
+    if request.kind is RequestKind.READ:
+        number = request.id.rpartition("-")[2]
+        return json_response({**records[int(number) % len(records) if number.isdigit() else 0], "id": request.id})
+    return bundle_response(request, entries_of(request, records))
 
 
-def _lookalike_references(question: Question) -> Answer | None:
-    return _each(_LOOKALIKE_REFERENCES, question)
+def _lookalike_references(request: FhirRequest) -> HostileResponse | None:
+    return _respond_with_each_owner(_LOOKALIKE_REFERENCES, request)
 
 
-def _lookalike_ids(question: Question) -> Answer | None:
-    if question.type == "Patient":
-        people = [of_b("Patient", logical_id) for logical_id in _LOOKALIKE_IDS]
+def _lookalike_ids(request: FhirRequest) -> HostileResponse | None:
+    if request.type == "Patient":
+        people = [b_resource("Patient", logical_id) for logical_id in _LOOKALIKE_IDS]
         return (
-            as_json(people[0]) if question.kind is Kind.READ else with_entries(question, entries_of(question, people))
+            json_response(people[0])
+            if request.kind is RequestKind.READ
+            else bundle_response(request, entries_of(request, people))
         )
-    return _each(tuple({"reference": f"Patient/{logical_id}"} for logical_id in _LOOKALIKE_IDS), question)
+    return _respond_with_each_owner(
+        tuple({"reference": f"Patient/{logical_id}"} for logical_id in _LOOKALIKE_IDS), request
+    )
 
 
-def _two_subjects(question: Question) -> Any:
-    return {**of_b(question.type, question.id), owner_key(question.type): [A_REFERENCE, B_REFERENCE]}
+def _two_subjects(request: FhirRequest) -> Any:
+    return {**b_resource(request.type, request.id), owner_key(request.type): [A_REFERENCE, B_REFERENCE]}
 
 
-def _untyped(question: Question) -> Any:
-    b = {**of_b(question.type, question.id), owner_key(question.type): A_REFERENCE}
+def _untyped_resource(request: FhirRequest) -> Any:
+    b = {**b_resource(request.type, request.id), owner_key(request.type): A_REFERENCE}
     del b["resourceType"]
     strange: tuple[dict[str, Any], ...] = (
         {},
         {"resourceType": None},
-        {"resourceType": [question.type]},
-        {"resourcetype": question.type},
+        {"resourceType": [request.type]},
+        {"resourcetype": request.type},
     )
-    return b | strange[len(question.target) % len(strange)]
+    return b | strange[len(request.target) % len(strange)]
 
 
-def _always_304(question: Question) -> Answer | None:
-    if question.header("if-none-match") or question.header("if-modified-since"):
-        return Answer(b"", 304, None, (("ETag", f'W/"{B_MARKER}"'),))
-    return as_json(of_b(question.type, question.id)) if question.kind is Kind.READ else None
+def _always_304(request: FhirRequest) -> HostileResponse | None:
+    if request.header("if-none-match") or request.header("if-modified-since"):
+        return HostileResponse(b"", 304, None, (("ETag", f'W/"{B_MARKER}"'),))
+    return json_response(b_resource(request.type, request.id)) if request.kind is RequestKind.READ else None
 
 
-def _unless_metadata(answer: Callable[[Question], Answer]) -> Callable[[Question], Answer | None]:
-    return lambda question: None if question.kind is Kind.METADATA else answer(question)
+def _unless_metadata(
+    response: Callable[[FhirRequest], HostileResponse],
+) -> Callable[[FhirRequest], HostileResponse | None]:
+    return lambda request: None if request.kind is RequestKind.METADATA else response(request)
 
 
-def _outcome_quotes_b(question: Question) -> Answer:
-    words = f"Patient/{HOSTILE_B} ({B_MARKER}) matches {question.target} on {question.base}"
-    return as_json(outcome(words), 400)
+def _outcome_quotes_b(request: FhirRequest) -> HostileResponse:
+    words = f"Patient/{HOSTILE_B} ({B_MARKER}) matches {request.target} on {request.base}"
+    return json_response(outcome(words), 400)
 
 
-def _patient(status: int) -> Callable[[Question], Answer]:
-    return lambda _question: as_json(of_b("Patient"), status)
+def _patient(status: int) -> Callable[[FhirRequest], HostileResponse]:
+    return lambda _question: json_response(b_resource("Patient"), status)
 
 
-def _stack_trace(_question: Question) -> Answer:
-    words = f"java.lang.NullPointerException: {json.dumps(of_b())}\n\tat org.example.Dao.read(Dao.java:7)\n"
-    return Answer(words.encode(), 500, "text/plain")
+def _stack_trace(_question: FhirRequest) -> HostileResponse:
+    words = f"java.lang.NullPointerException: {json.dumps(b_resource())}\n\tat org.example.Dao.read(Dao.java:7)\n"
+    return HostileResponse(words.encode(), 500, "text/plain")
 
 
-def _redirect(question: Question) -> Answer:
+def _redirect(request: FhirRequest) -> HostileResponse:
     where = f"http://evil.example/fhir/Patient/{HOSTILE_B}"
-    return as_json(of_b(question.type), 302, ("Location", where))
+    return json_response(b_resource(request.type), 302, ("Location", where))
 
 
-def _unauthorized(question: Question) -> Answer:
-    return as_json(of_b(question.type), 401, ("WWW-Authenticate", f'Basic realm="{B_MARKER}"'))
+def _unauthorized(request: FhirRequest) -> HostileResponse:
+    return json_response(b_resource(request.type), 401, ("WWW-Authenticate", f'Basic realm="{B_MARKER}"'))
 
 
-def _headers_of_b(question: Question) -> Answer | None:
-    answer = honest(question)
+def _headers_of_b(request: FhirRequest) -> HostileResponse | None:
+    response = honest_response(request)
     names = [
         "Access-Control-Allow-Headers",
         "Access-Control-Expose-Headers",
@@ -140,11 +154,11 @@ def _headers_of_b(question: Question) -> Answer | None:
     ]
     cors = (("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Credentials", "true"))
     bad = ((name, f"{B_MARKER}={HOSTILE_B}") for name in names)
-    return Answer(answer.body, answer.status, answer.content_type, (*answer.headers, *cors, *bad))
+    return HostileResponse(response.body, response.status, response.content_type, (*response.headers, *cors, *bad))
 
 
-def _evil_metadata(question: Question) -> Answer | None:
-    if question.kind is not Kind.METADATA:
+def _evil_metadata(request: FhirRequest) -> HostileResponse | None:
+    if request.kind is not RequestKind.METADATA:
         return None
     uris = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
     evil = "http://evil.example/oauth"
@@ -159,18 +173,18 @@ def _evil_metadata(question: Question) -> Answer | None:
         },
         "operation": [{"name": "graphql", "definition": f"http://evil.example/{B_MARKER}"}],
     }
-    return as_json({**statement, "rest": [rest], "description": B_MARKER, "contained": [of_b("Patient")]})
+    return json_response({**statement, "rest": [rest], "description": B_MARKER, "contained": [b_resource("Patient")]})
 
 
-ANSWERS: dict[Mode, Callable[[Question], Answer | None]] = {
-    Mode.HONEST: honest,
-    Mode.READ_OF_B: _read(lambda question: of_b(question.type)),
-    Mode.SUBJECT_OF_B: _read(lambda question: of_b(question.type, question.id)),
-    Mode.TYPE_OF_B: _read(lambda _question: of_b("Patient")),
-    Mode.LIST_OF_SUBJECTS: _read(_two_subjects),
+RESPONSES: dict[Mode, Callable[[FhirRequest], HostileResponse | None]] = {
+    Mode.HONEST: honest_response,
+    Mode.READ_OF_B: _respond_with(lambda request: b_resource(request.type)),
+    Mode.SUBJECT_OF_B: _respond_with(lambda request: b_resource(request.type, request.id)),
+    Mode.TYPE_OF_B: _respond_with(lambda _question: b_resource("Patient")),
+    Mode.LIST_OF_SUBJECTS: _respond_with(_two_subjects),
     Mode.LOOKALIKE_REFERENCES: _lookalike_references,
     Mode.LOOKALIKE_IDS: _lookalike_ids,
-    Mode.NO_RESOURCE_TYPE: _read(_untyped),
+    Mode.NO_RESOURCE_TYPE: _respond_with(_untyped_resource),
     Mode.ALWAYS_304: _always_304,
     Mode.OUTCOME_QUOTES_B: _unless_metadata(_outcome_quotes_b),
     Mode.PATIENT_AS_404: _unless_metadata(_patient(404)),

@@ -1,6 +1,6 @@
-"""The hostile server on the wire: reads HTTP/1.1, keeps what it was asked, and answers as the mode says.
+"""The hostile server on the wire: it reads HTTP/1.1, records the requests, and responds according to the mode.
 
-It writes its own bytes, because half of what it does is what a web framework prevents.
+It writes the bytes itself, because a web framework would prevent half of the modes.
 """
 
 from __future__ import annotations
@@ -16,24 +16,30 @@ from http import HTTPStatus
 import httptools
 
 from tests.servers.hostile import bodies, bundles, reads, wire
-from tests.servers.hostile.documents import honest
+from tests.servers.hostile.documents import honest_response
+from tests.servers.hostile.messages import (
+    FhirRequest,
+    HostileResponse,
+    RawResponse,
+    json_response,
+    parse_fhir_request,
+)
 from tests.servers.hostile.modes import Mode
-from tests.servers.hostile.question import Answer, Question, Wire, as_json, ask
 from tests.servers.hostile.world import outcome
 
-ANSWERS: dict[Mode, Callable[[Question], Answer | Wire | None]] = {
-    **bundles.ANSWERS,
-    **reads.ANSWERS,
-    **bodies.ANSWERS,
-    **wire.ANSWERS,
+RESPONSES: dict[Mode, Callable[[FhirRequest], HostileResponse | RawResponse | None]] = {
+    **bundles.RESPONSES,
+    **reads.RESPONSES,
+    **bodies.RESPONSES,
+    **wire.RESPONSES,
 }
 
-_KEPT_REQUESTS = 500
-_LOOK_SECONDS = 0.02
+_MAX_RECORDED_REQUESTS = 500
+_POLL_SECONDS = 0.02
 
 
 class _Request:
-    """One request as httptools tells it."""
+    """A request, filled in by the callbacks of httptools."""
 
     def __init__(self) -> None:
         self.target = b""
@@ -55,14 +61,14 @@ class _Request:
 
 
 class HostileServer:
-    """Answers `/{mode}/fhir/...`; `GET /_requests` tells what was asked, `DELETE /_requests` forgets it."""
+    """Responds to `/{mode}/fhir/...`. `GET /_requests` lists the recorded requests, `DELETE /_requests` clears them."""
 
     def __init__(self) -> None:
-        self._requests: deque[dict[str, object]] = deque(maxlen=_KEPT_REQUESTS)
+        self._requests: deque[dict[str, object]] = deque(maxlen=_MAX_RECORDED_REQUESTS)
         self._connections = itertools.count(1)
         self._serving: set[asyncio.Task[None]] = set()
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side closes it; for `asyncio.start_server`."""
         serving = asyncio.ensure_future(self._serve(reader, writer))
         self._serving.add(serving)
@@ -72,11 +78,11 @@ class HostileServer:
 
     @property
     def requests(self) -> list[dict[str, object]]:
-        """What was asked, oldest first."""
+        """The recorded requests, oldest first."""
         return list(self._requests)
 
-    def forget(self) -> None:
-        """Forget what was asked."""
+    def clear_requests(self) -> None:
+        """Clear the recorded requests."""
         self._requests.clear()
 
     async def close(self) -> None:
@@ -97,7 +103,7 @@ class HostileServer:
                 await writer.wait_closed()
 
     async def _exchange(self, connection: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer; whether the connection stays open."""
+        """Handle one request. Returns whether the connection stays open."""
         request = _Request()
         parser = httptools.HttpRequestParser(request)
         while not request.complete:
@@ -108,17 +114,17 @@ class HostileServer:
         stays = ("connection", "close") not in request.headers
         host, port = writer.get_extra_info("sockname")[:2]
         method = parser.get_method().decode()
-        answer = self._answer(connection, method, f"http://{host}:{port}", request)
-        if isinstance(answer, Wire):
-            return await _write(answer, reader, writer) and stays
-        writer.write(_frame(answer, method))
+        response = self._respond(connection, method, f"http://{host}:{port}", request)
+        if isinstance(response, RawResponse):
+            return await _write(response, reader, writer) and stays
+        writer.write(_encode_response(response, method))
         await writer.drain()
         return stays
 
-    def _answer(self, connection: int, method: str, root: str, request: _Request) -> Answer | Wire:
+    def _respond(self, connection: int, method: str, root: str, request: _Request) -> HostileResponse | RawResponse:
         target = request.target.decode("latin-1")
         if target == "/_requests":
-            return self._recorded(method)
+            return self._recorded_requests(method)
         self._requests.append(
             {
                 "connection": connection,
@@ -130,47 +136,47 @@ class HostileServer:
         )
         name = target.lstrip("/").partition("/")[0]
         if name not in set(Mode):
-            return as_json(outcome(f"There is no mode `{name}`."), 404)
-        question = ask(Mode(name), root, method, target, tuple(request.headers), request.body)
-        return ANSWERS[question.mode](question) or honest(question)
+            return json_response(outcome(f"There is no mode `{name}`."), 404)
+        hostile_request = parse_fhir_request(Mode(name), root, method, target, tuple(request.headers), request.body)
+        return RESPONSES[hostile_request.mode](hostile_request) or honest_response(hostile_request)
 
-    def _recorded(self, method: str) -> Answer:
+    def _recorded_requests(self, method: str) -> HostileResponse:
         if method == "DELETE":
-            self.forget()
-        return Answer(json.dumps(self.requests).encode(), 200, "application/json")
+            self.clear_requests()
+        return HostileResponse(json.dumps(self.requests).encode(), 200, "application/json")
 
 
-async def _write(answer: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Write raw bytes until they end or the other side has gone away."""
-    writing = asyncio.ensure_future(_pump(answer, writer))
-    gone = asyncio.ensure_future(_gone(reader))
+async def _write(response: RawResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Write raw bytes until they end or the client closes the connection."""
+    writing = asyncio.ensure_future(_write_chunks(response, writer))
+    gone = asyncio.ensure_future(_wait_until_closed(reader))
     await asyncio.wait({writing, gone}, return_when=asyncio.FIRST_COMPLETED)
     finished = writing.done()
     for task in (writing, gone):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await task
-    return finished and not answer.close
+    return finished and not response.close
 
 
-async def _pump(answer: Wire, writer: asyncio.StreamWriter) -> None:
-    async for chunk in answer.chunks:
+async def _write_chunks(response: RawResponse, writer: asyncio.StreamWriter) -> None:
+    async for chunk in response.chunks:
         writer.write(chunk)
         await writer.drain()
 
 
-async def _gone(reader: asyncio.StreamReader) -> None:
-    """Return when the other side closes; what it sends meanwhile stays in the reader's buffer."""
+async def _wait_until_closed(reader: asyncio.StreamReader) -> None:
+    """Return when the client closes. What it sends meanwhile stays in the reader's buffer."""
     while not reader.at_eof():  # noqa: ASYNC110 (reading instead would eat the next request)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-def _frame(answer: Answer, method: str) -> bytes:
-    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-    if answer.content_type is not None:
-        lines.append(f"Content-Type: {answer.content_type}")
-    if answer.status not in {204, 304}:
-        lines.append(f"Content-Length: {len(answer.body)}")
-    lines += [f"{name}: {value}" for name, value in answer.headers]
+def _encode_response(response: HostileResponse, method: str) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    if response.content_type is not None:
+        lines.append(f"Content-Type: {response.content_type}")
+    if response.status not in {204, 304}:
+        lines.append(f"Content-Length: {len(response.body)}")
+    lines += [f"{name}: {value}" for name, value in response.headers]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
-    return head if method == "HEAD" else head + answer.body
+    return head if method == "HEAD" else head + response.body

@@ -15,11 +15,11 @@ import httpx2
 
 from tests.servers.hostile.modes import Mode
 from tests.servers.hostile.server import HostileServer
-from tests.servers.process import Server, free_port, launch
+from tests.servers.process import Server, free_port, start_process
 
 
 @dataclass(frozen=True, slots=True)
-class Hostile:
+class RunningHostile:
     """A running hostile server: `base(mode)` is a FHIR base that misbehaves in that way."""
 
     root: str
@@ -29,17 +29,17 @@ class Hostile:
         return f"{self.root}/{mode}/fhir"
 
     def requests(self) -> list[dict[str, Any]]:
-        """What it was asked since the start or `forget`, oldest first: connection, method, target, headers, body."""
-        told: list[dict[str, Any]] = httpx2.get(f"{self.root}/_requests", trust_env=False).json()
-        return told
+        """The requests since the start or `clear_requests`, oldest first: connection, method, target, headers, body."""
+        recorded: list[dict[str, Any]] = httpx2.get(f"{self.root}/_requests", trust_env=False).json()
+        return recorded
 
-    def forget(self) -> None:
-        """Forget the requests."""
+    def clear_requests(self) -> None:
+        """Clear the recorded requests."""
         httpx2.delete(f"{self.root}/_requests", trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)
-class HostileProcess(Hostile):
+class HostileProcess(RunningHostile):
     """A hostile server in a process of its own; a context manager that stops it."""
 
     server: Server
@@ -56,18 +56,18 @@ class HostileProcess(Hostile):
 
 
 @dataclass(frozen=True, slots=True)
-class HostileInLoop(Hostile):
-    """A hostile server in this process, asked directly what it was asked, so that nothing blocks the event loop."""
+class HostileInLoop(RunningHostile):
+    """A hostile server in this process, whose requests are read directly, so that nothing blocks the event loop."""
 
     server: HostileServer
 
     def requests(self) -> list[dict[str, Any]]:
-        """What it was asked since the start or `forget`, oldest first."""
+        """The requests since the start or `clear_requests`, oldest first."""
         return self.server.requests
 
-    def forget(self) -> None:
-        """Forget the requests."""
-        self.server.forget()
+    def clear_requests(self) -> None:
+        """Clear the recorded requests."""
+        self.server.clear_requests()
 
 
 def start_hostile(port: int | None = None) -> HostileProcess:
@@ -75,14 +75,14 @@ def start_hostile(port: int | None = None) -> HostileProcess:
     port = port or free_port()
     root = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.servers.hostile", "--port", str(port)]
-    return HostileProcess(root, launch("hostile", command, root, ready_path=f"/{Mode.HONEST}/fhir/metadata"))
+    return HostileProcess(root, start_process("hostile", command, root, ready_path=f"/{Mode.HONEST}/fhir/metadata"))
 
 
 @asynccontextmanager
 async def hostile_in_loop() -> AsyncIterator[HostileInLoop]:
     """The same server inside the running event loop."""
     hostile = HostileServer()
-    server = await asyncio.start_server(hostile.connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(hostile.serve_connection, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     try:
         yield HostileInLoop(f"http://{host}:{port}", hostile)
@@ -102,7 +102,7 @@ async def _serve(port: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     threading.Thread(target=_follow_standard_input, args=(loop, stop), daemon=True).start()
-    server = await asyncio.start_server(HostileServer().connected, "127.0.0.1", port)
+    server = await asyncio.start_server(HostileServer().serve_connection, "127.0.0.1", port)
     host, bound = server.sockets[0].getsockname()[:2]
     print(f"http://{host}:{bound}", flush=True)  # noqa: T201
     await stop.wait()

@@ -37,7 +37,7 @@ def owner_key(kind: str) -> str:
     return "id" if kind == "Patient" else _OWNER.get(kind, "subject")
 
 
-def owned(kind: str, logical_id: str, owner: Any, marker: str) -> Resource:
+def build_resource(kind: str, logical_id: str, owner: Any, marker: str) -> Resource:
     """A resource of the type whose owner element is `owner`, marked in its tag and its narrative."""
     resource: Resource = {
         "resourceType": kind,
@@ -64,19 +64,19 @@ def owned(kind: str, logical_id: str, owner: Any, marker: str) -> Resource:
             return {**resource, "status": "active", owner_key(kind): owner}
 
 
-def of_a(kind: str = "Observation", logical_id: str = "a-1") -> Resource:
+def a_resource(kind: str = "Observation", logical_id: str = "a-1") -> Resource:
     """A's resource; a Patient is A whatever the id."""
-    return owned(kind, PATIENT_A if kind == "Patient" else logical_id, A_REFERENCE, A_MARKER)
+    return build_resource(kind, PATIENT_A if kind == "Patient" else logical_id, A_REFERENCE, A_MARKER)
 
 
-def of_b(kind: str = "Observation", logical_id: str = f"{B_MARKER}-1") -> Resource:
+def b_resource(kind: str = "Observation", logical_id: str = f"{B_MARKER}-1") -> Resource:
     """B's resource, under any id; B's Patient never has A's id, since then nothing would make it B's."""
     if kind == "Patient" and logical_id in {PATIENT_A, f"{B_MARKER}-1"}:
         logical_id = HOSTILE_B
-    return owned(kind, logical_id, B_REFERENCE, B_MARKER)
+    return build_resource(kind, logical_id, B_REFERENCE, B_MARKER)
 
 
-def is_a(kind: str, logical_id: str) -> bool:
+def belongs_to_a(kind: str, logical_id: str) -> bool:
     """Whether the honest server holds this: A's Patient, and every id that begins with `a-`."""
     return logical_id == PATIENT_A if kind == "Patient" else logical_id.startswith("a-")
 
@@ -90,11 +90,11 @@ def outcome(words: str, code: str = "processing") -> Resource:
 def entry(resource: Any, base: str, mode: str | None = "match") -> Resource:
     """A Bundle entry of a search, or of a history if `mode` is None."""
     literal = f"{resource.get('resourceType')}/{resource.get('id')}" if isinstance(resource, dict) else "none"
-    found: Resource = {"fullUrl": f"{base}/{literal}", "resource": resource}
+    result: Resource = {"fullUrl": f"{base}/{literal}", "resource": resource}
     if mode is not None:
-        return {**found, "search": {"mode": mode}}
+        return {**result, "search": {"mode": mode}}
     return {
-        **found,
+        **result,
         "request": {"method": "PUT", "url": literal},
         "response": {"status": "200", "etag": 'W/"1"', "lastModified": "2026-01-01T09:00:00Z"},
     }

@@ -19,8 +19,8 @@ Representation = dict[str, Any]
 _RENEW_AFTER_SECONDS = 30.0
 
 
-class Refused(Exception):
-    """Keycloak did not do what its administrator asked; the message carries its answer."""
+class AdministrationError(Exception):
+    """Keycloak refused a request of its administrator. The message has its response."""
 
 
 class Administration:
@@ -39,46 +39,46 @@ class Administration:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
-        """One request below `/admin/realms`. Raises `Refused` for any answer that is none of success."""
+    async def request(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """Send a request below `/admin/realms`. Raises `AdministrationError` if the status is not one of success."""
         url = f"{self._base_url}/admin/realms{path}"
         headers = {"authorization": f"Bearer {await self._access_token()}"}
-        answer = await self._client.request(method, url, json=body, headers=headers)
-        if not answer.is_success:
-            raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-        return answer
+        response = await self._client.request(method, url, json=body, headers=headers)
+        if not response.is_success:
+            raise AdministrationError(f"{method} {path}: {response.status_code} {response.text[:500]}")
+        return response
 
     @contextlib.asynccontextmanager
     async def realm(self, **representation: Any) -> AsyncIterator[ManagedRealm]:
-        """A fresh realm with Keycloak's own client scopes, until the block ends. A second each."""
+        """A new realm with Keycloak's default client scopes, deleted at the end of the block. It takes a second."""
         name = f"realm-{secrets.token_hex(4)}"
-        await self.ask("POST", "", {"realm": name, "enabled": True, **representation})
+        await self.request("POST", "", {"realm": name, "enabled": True, **representation})
         try:
             yield ManagedRealm(self, Realm(f"{self._base_url}/realms/{name}", self._client))
         finally:
-            await self.ask("DELETE", f"/{name}")
+            await self.request("DELETE", f"/{name}")
 
     async def _access_token(self) -> str:
-        # One that is short-lived by Keycloak's default: a minute.
+        # By Keycloak's default, the token is valid for one minute.
         if time.monotonic() >= self._renew_at:
             master = Realm(f"{self._base_url}/realms/master", self._client)
-            answer = await master.by_password("admin-cli", ADMINISTRATOR, ADMINISTRATOR, scope=None)
-            self._token, self._renew_at = answer["access_token"], time.monotonic() + _RENEW_AFTER_SECONDS
+            response = await master.password_grant("admin-cli", ADMINISTRATOR, ADMINISTRATOR, scope=None)
+            self._token, self._renew_at = response["access_token"], time.monotonic() + _RENEW_AFTER_SECONDS
         return self._token
 
 
 class ManagedRealm:
-    """One realm in the hands of its administrator; `front` is what apps and users see of it."""
+    """The administration of one realm. `realm` is what apps and users see of it."""
 
-    def __init__(self, administration: Administration, front: Realm) -> None:
-        """`front` must be a realm of the same Keycloak."""
-        self.front = front
+    def __init__(self, administration: Administration, realm: Realm) -> None:
+        """`realm` must be a realm of the same Keycloak."""
+        self.realm = realm
         self._administration = administration
-        self._path = f"/{front.issuer.rpartition('/')[2]}"
+        self._path = f"/{realm.issuer.rpartition('/')[2]}"
 
-    async def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
-        """One request below the realm. Raises `Refused`."""
-        return await self._administration.ask(method, self._path + path, body)
+    async def request(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """Send a request below the realm. Raises `AdministrationError`."""
+        return await self._administration.request(method, self._path + path, body)
 
     async def add_user(self, username: str, password: str, **attributes: str) -> str:
         """A user who can sign in at once, with everything that Keycloak would otherwise ask for. Returns the id."""
@@ -92,28 +92,28 @@ class ManagedRealm:
             "attributes": {name: [value] for name, value in attributes.items()},
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
-        return _id(await self.ask("POST", "/users", user))
+        return _created_id(await self.request("POST", "/users", user))
 
     async def add_client(self, representation: Representation) -> str:
         """A client, as Keycloak's ClientRepresentation. Returns its internal id."""
-        return _id(await self.ask("POST", "/clients", representation))
+        return _created_id(await self.request("POST", "/clients", representation))
 
     async def add_client_scope(self, representation: Representation) -> str:
         """A client scope. Returns its internal id."""
-        return _id(await self.ask("POST", "/client-scopes", representation))
+        return _created_id(await self.request("POST", "/client-scopes", representation))
 
     async def change_client(self, internal_id: str, **changes: Any) -> None:
-        """Lay some members over the client's representation."""
+        """Change members of the client's representation."""
         await self._change(f"/clients/{internal_id}", changes)
 
     async def change_user(self, internal_id: str, **changes: Any) -> None:
-        """Lay some members over the user's representation."""
+        """Change members of the user's representation."""
         await self._change(f"/users/{internal_id}", changes)
 
     async def declare_attributes(self, attributes: list[Representation]) -> None:
-        """Add attributes to the user profile; one that is not declared is dropped without a word."""
-        profile = (await self.ask("GET", "/users/profile")).json()
-        await self.ask("PUT", "/users/profile", {**profile, "attributes": [*profile["attributes"], *attributes]})
+        """Add attributes to the user profile. Keycloak silently drops attributes that are not declared."""
+        profile = (await self.request("GET", "/users/profile")).json()
+        await self.request("PUT", "/users/profile", {**profile, "attributes": [*profile["attributes"], *attributes]})
 
     async def rotate_signing_key(self, algorithm: str = "RS256") -> str:
         """Make a new RSA key that signs from now on; older ones stay published. Returns the new `kid`."""
@@ -124,15 +124,15 @@ class ManagedRealm:
         return await self._add_key("ecdsa-generated", ecdsaEllipticCurveKey=curve)
 
     async def disable_key(self, kid: str) -> None:
-        """Publish this key no longer, and refuse what it has signed."""
+        """Disable a key: it is no longer published, and tokens that it signed are refused."""
         provider = f"/components/{(await self.signing_keys())[kid]}"
-        component = (await self.ask("GET", provider)).json()
+        component = (await self.request("GET", provider)).json()
         config = {**component["config"], "enabled": ["false"], "active": ["false"]}
-        await self.ask("PUT", provider, {**component, "config": config})
+        await self.request("PUT", provider, {**component, "config": config})
 
     async def signing_keys(self) -> Mapping[str, str]:
         """The enabled keys that sign, by `kid`, each with the id of its provider."""
-        listed = (await self.ask("GET", "/keys")).json()["keys"]
+        listed = (await self.request("GET", "/keys")).json()["keys"]
         return {
             key["kid"]: key["providerId"]
             for key in listed
@@ -141,25 +141,25 @@ class ManagedRealm:
 
     async def end_sessions(self, user_id: str) -> None:
         """Sign a user out everywhere."""
-        await self.ask("POST", f"/users/{user_id}/logout")
+        await self.request("POST", f"/users/{user_id}/logout")
 
     async def _add_key(self, provider: str, **config: str) -> str:
         before = await self.signing_keys()
-        given = {"priority": str(200 + len(before)), **config}
+        config_values = {"priority": str(200 + len(before)), **config}
         component = {
             "name": f"{provider}-{secrets.token_hex(4)}",
             "providerId": provider,
             "providerType": "org.keycloak.keys.KeyProvider",
-            "config": {name: [value] for name, value in given.items()},
+            "config": {name: [value] for name, value in config_values.items()},
         }
-        await self.ask("POST", "/components", component)
+        await self.request("POST", "/components", component)
         return next(iter((await self.signing_keys()).keys() - before.keys()))
 
     async def _change(self, path: str, changes: Mapping[str, Any]) -> None:
-        known = (await self.ask("GET", path)).json()
-        await self.ask("PUT", path, {**known, **changes})
+        representation = (await self.request("GET", path)).json()
+        await self.request("PUT", path, {**representation, **changes})
 
 
-def _id(answer: httpx2.Response) -> str:
-    """What was made is named by where it is."""
-    return answer.headers["location"].rpartition("/")[2]
+def _created_id(response: httpx2.Response) -> str:
+    """The id at the end of the `Location` header."""
+    return response.headers["location"].rpartition("/")[2]

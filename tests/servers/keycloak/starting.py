@@ -1,4 +1,4 @@
-"""Keycloak for tests: started when it was asked for, otherwise the tests are skipped in plain words."""
+"""Keycloak for tests, which are skipped unless an environment variable enables them."""
 
 import os
 

@@ -1,0 +1,52 @@
+"""Health checks: `/healthz` for the process, `/readyz` for the FHIR server and the store as well."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from gateway.asgi.refusal import RequestRefused
+from gateway.storage.backends.store import StoreUnavailableError
+
+
+class Health:
+    """Responds to the probes of an orchestrator. The responses contain no personal data."""
+
+    def __init__(
+        self, check_fhir_server: Callable[[], Awaitable[str]], check_store: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`check_store` is the SMART server's; it raises `StoreUnavailableError`.
+
+        `check_fhir_server` returns what is unusual about the FHIR server, or an empty text. It raises `RequestRefused`
+        if there is no usable response.
+        """
+        self._check_fhir_server = check_fhir_server
+        self._check_store = check_store
+        self.is_draining = False
+
+    async def liveness(self, _: Request) -> PlainTextResponse:
+        """200 as long as the process can respond."""
+        return PlainTextResponse("alive\n")
+
+    async def readiness(self, _: Request) -> PlainTextResponse:
+        """200 if the FHIR server sends its CapabilityStatement and the store is writable, else 503 with the reason.
+
+        503 as well from when the gateway begins to stop.
+        """
+        if self.is_draining:
+            return PlainTextResponse("not ready: stopping\n", status_code=503)
+        try:
+            warning = await self._check_fhir_server()
+        except RequestRefused as refused:
+            lines = [f"not ready: {refused.deny.reason}", refused.hint]
+            return PlainTextResponse(_join_lines(lines), status_code=503)
+        try:
+            if self._check_store is not None:
+                await self._check_store()
+        except StoreUnavailableError:
+            return PlainTextResponse("not ready: store_away\n", status_code=503)
+        return PlainTextResponse(_join_lines(["ready", warning]))
+
+
+def _join_lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines if line)

@@ -1,0 +1,62 @@
+"""One ASGI application that passes each request to the gateway in force, which can be replaced meanwhile."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+
+from gateway.app import Gateway
+from gateway.asgi.types import Receive, Scope, Send
+
+Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
+
+
+class ServedGateway:
+    """A gateway and the number of its requests in progress."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.requests = 0
+        self.is_replaced = False
+        self.idle = asyncio.Event()
+
+    async def retire(self) -> None:
+        """Close the gateway, which has been replaced, once its requests have ended."""
+        if self.requests:
+            await self.idle.wait()
+        await self.gateway.aclose()
+
+
+class ReloadableGateway:
+    """Requests end under the gateway with which they began."""
+
+    def __init__(self, first: Gateway, lifespan: Lifespan) -> None:
+        """`lifespan` surrounds everything, whatever gateway is in force."""
+        self._served = ServedGateway(first)
+        self._starlette = Starlette(lifespan=lifespan)
+
+    @property
+    def current(self) -> Gateway:
+        """The gateway in force."""
+        return self._served.gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self._starlette(scope, receive, send)
+            return
+        served = self._served
+        served.requests += 1
+        try:
+            await served.gateway(scope, receive, send)
+        finally:
+            served.requests -= 1
+            if served.is_replaced and not served.requests:
+                served.idle.set()
+
+    def replace(self, following: Gateway) -> ServedGateway:
+        """Pass requests to `following` from now on. Returns what was in force, which is to be retired."""
+        replaced, self._served = self._served, ServedGateway(following)
+        replaced.is_replaced = True
+        return replaced

@@ -1,0 +1,1 @@
+"""Credentials and their checks: access tokens, client assertions, passwords, and the keys behind them."""

@@ -1,0 +1,1 @@
+"""Resources, Bundles, compartments, CapabilityStatement and OperationOutcome: reading, checks and writing."""

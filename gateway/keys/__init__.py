@@ -1,1 +1,0 @@
-"""Foreign issuers' keys and the checks that turn a token into claims."""

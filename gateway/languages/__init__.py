@@ -1,0 +1,1 @@
+"""The languages of the pages: their catalogues of texts (GNU gettext), and which one a person reads."""

@@ -1,0 +1,1 @@
+"""Registered clients: what they may do, how they authenticate, their keys and redirect URIs."""

@@ -1,0 +1,165 @@
+"""The ASGI application below the FHIR base: token, interaction, decision, upstream request, judgement, response.
+
+Read `FhirProxy._handle` first: it handles one request from top to bottom.
+"""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from gateway.asgi.client_certificate import is_presented_with
+from gateway.asgi.cors import ANY_ORIGIN
+from gateway.asgi.refusal import RequestRefused, refusal_response
+from gateway.asgi.response import FhirResponse, StreamedBody, send_response
+from gateway.asgi.types import CONNECTION, WHOLE_RESPONSE, Receive, Scope, Send
+from gateway.credentials.token_refused import TokenRefused
+from gateway.policy.permission.access import Access
+from gateway.policy.permission.grant import Grant
+from gateway.policy.reasons import Reason
+from gateway.proxy.bearer_token.connection_memory import ConnectionMemory
+from gateway.proxy.incoming_request import (
+    IncomingRequest,
+    choose_request_id,
+    join_headers,
+    read_traceparent,
+)
+from gateway.proxy.kept_events import keep_event
+from gateway.proxy.record_response import record_response
+from gateway.proxy.request_answers import ProxyDependencies, RequestAnswers
+from gateway.proxy.upstream_trace import UpstreamTrace
+from gateway.telemetry.audit_events.request_events import Answer
+from gateway.telemetry.request_record import RequestRecord
+
+_METADATA_PATH = b"/metadata"
+_NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Answers(Protocol):
+    """What the requests below one base are answered with."""
+
+    async def answer(
+        self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
+    ) -> FhirResponse:
+        """The response, as far as the grant of `access` permits it. Raises `RequestRefused`."""
+
+    async def metadata(self, request: IncomingRequest, record: RequestRecord) -> FhirResponse:
+        """The CapabilityStatement, which needs no token. Raises `RequestRefused`."""
+
+
+class FhirProxy:
+    """A plain ASGI callable, without middleware or framework objects (performance.md rule 3)."""
+
+    def __init__(self, base_path: str, dependencies: ProxyDependencies, answers: Answers | None = None) -> None:
+        """`base_path` is the path of a public base URL, without a trailing slash.
+
+        Without `answers`, it is that of the FHIR server's records.
+        """
+        self._base_length = len(base_path)
+        self._dependencies = dependencies
+        self._answers: Answers = RequestAnswers(dependencies) if answers is None else answers
+        # A decision id is this process's random prefix and a counter: unique across processes, and cheap.
+        self._process_id = secrets.token_hex(6)
+        self._counter = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, and report it to telemetry."""
+        started_at = time.perf_counter()
+        method, headers = scope["method"], join_headers(scope["headers"])
+        decision_id = f"{self._process_id}-{next(self._counter):x}"
+        trace = UpstreamTrace(
+            choose_request_id(headers.get(b"x-request-id"), decision_id),
+            traceparent=read_traceparent(headers.get(b"traceparent")),
+        )
+        client = scope["client"]
+        record = RequestRecord(
+            method, decision_id, trace.request_id.decode("ascii"), time.time(), client[0] if client else None
+        )
+        path = scope["raw_path"][self._base_length :]
+        request = IncomingRequest(method, path, scope["query_string"], headers, receive, trace)
+        extensions = scope.get("extensions", _NO_EXTENSIONS)
+        try:
+            if method == "OPTIONS":
+                response = FhirResponse(204, Reason.PERMITTED, b"")
+            else:
+                connection = extensions.get(CONNECTION) or ConnectionMemory()
+                response = await self._handle(request, connection, scope, record)
+        except RequestRefused as refused:
+            response = refusal_response(refused, realm=self._dependencies.realm)
+        except Exception:
+            self._dependencies.telemetry.log_fault(record)
+            response = refusal_response(RequestRefused(Reason.INTERNAL_ERROR), realm=self._dependencies.realm)
+        except asyncio.CancelledError:
+            # The gateway ends before the FHIR server has responded. What was asked of it may happen all the same.
+            self._dependencies.telemetry.keep_event(record, Answer())
+            self._report(record, trace, started_at)
+            raise
+        record_response(response, record)
+        kept = keep_event(response, record, self._dependencies.telemetry, self._dependencies.realm)
+        if kept is not response and isinstance(response.body, StreamedBody):
+            await response.body.close()
+        response = kept
+        self._add_headers(response, request, record)
+        try:
+            await send_response(
+                send, response, head=method == "HEAD", supports_whole_response=WHOLE_RESPONSE in extensions
+            )
+        finally:
+            if isinstance(response.body, StreamedBody):
+                # What was taken out of it, and whether it broke off, is known only now.
+                record_response(response, record)
+                if response.body.is_judged:
+                    self._dependencies.telemetry.keep_event(record, Answer(is_end=True))
+            self._report(record, trace, started_at)
+
+    def _report(self, record: RequestRecord, trace: UpstreamTrace, started_at: float) -> None:
+        record.upstream_seconds = trace.waited_seconds
+        record.duration_seconds = time.perf_counter() - started_at
+        self._dependencies.telemetry.add_request(record)
+
+    async def _handle(
+        self, request: IncomingRequest, connection: ConnectionMemory, scope: Scope, record: RequestRecord
+    ) -> FhirResponse:
+        if request.path == _METADATA_PATH:
+            return await self._answers.metadata(request, record)
+        if self._dependencies.telemetry.refuses_requests:
+            raise RequestRefused(Reason.AUDIT_UNAVAILABLE)
+        now = record.arrived_at
+        authorization = request.headers.get(b"authorization")
+        access = self._dependencies.resolver.resolve_cached(authorization, connection, now)
+        record.token_cached = access is not None
+        if access is None:
+            access = await self._resolve_token(authorization, now)
+        if isinstance(access, TokenRefused):
+            record.refused_token = access.claims
+            # A new exception: a cached one that is raised repeatedly would accumulate tracebacks.
+            raise RequestRefused(access.reason)
+        record.access = access
+        if not is_presented_with(access.certificate_thumbprint, scope):
+            raise RequestRefused(Reason.TOKEN_CERTIFICATE_MISSING)
+        grant = self._dependencies.grants.for_access(access)
+        return await self._answers.answer(request, access, grant, record)
+
+    async def _resolve_token(self, authorization: bytes | None, now: float) -> Access | TokenRefused:
+        try:
+            return await self._dependencies.resolver.resolve(authorization, now)
+        except TokenRefused as refused:
+            return refused
+
+    def _add_headers(self, response: FhirResponse, request: IncomingRequest, record: RequestRecord) -> None:
+        cors, origin = self._dependencies.cors, request.headers.get(b"origin")
+        response.headers.append((b"x-request-id", request.trace.request_id))
+        response.headers.append((b"x-decision-id", record.decision_id.encode()))
+        is_public = request.path == _METADATA_PATH
+        if request.method == "OPTIONS":
+            response.headers.extend(cors.preflight(origin, public=is_public))
+        elif is_public:
+            response.headers.extend(ANY_ORIGIN)
+        elif origin is not None:
+            access = record.access
+            # Only clients registered here have registered origins, not those of another issuer.
+            client_id = access.client_id if access is not None and access.authorization_id is not None else None
+            response.headers.extend(cors.headers(origin, client_id))

@@ -1,0 +1,1 @@
+"""The two public documents: the CapabilityStatement and the SMART configuration."""

@@ -1,0 +1,1 @@
+"""Single resources: checks by id, conditional reads and Binary."""

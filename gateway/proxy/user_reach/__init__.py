@@ -1,0 +1,1 @@
+"""The compartments of a user, looked up at the FHIR server."""

@@ -1,0 +1,1 @@
+"""The SMART server: the gateway's own authorization server, its launches and its pages."""

@@ -1,0 +1,1 @@
+"""Clients and local users: from the configuration and from the store, and what changed between two starts."""

@@ -1,0 +1,1 @@
+"""`/token`, `/introspect` and `/revoke`: client authentication, grants, and the issued tokens."""

@@ -1,0 +1,1 @@
+"""Tokens, codes and the authorizations that they belong to."""

@@ -1,0 +1,1 @@
+"""Fetches of small documents from servers other than the FHIR server."""

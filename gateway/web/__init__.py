@@ -1,1 +1,0 @@
-"""Each endpoint one file; web/fhir.py is the proxy from top to bottom."""

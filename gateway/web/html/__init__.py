@@ -1,1 +1,0 @@
-"""The pages that people meet: a value per page, and its bytes; no routes and no state here."""

@@ -1,0 +1,1 @@
+"""Tests of `gateway.fhir.app_state`."""

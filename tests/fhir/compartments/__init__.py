@@ -1,1 +1,0 @@
-"""Which resources belong to which compartment."""

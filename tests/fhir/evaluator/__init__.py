@@ -1,1 +1,0 @@
-"""The evaluator of search parameters, against tables of sentences and against fhirpathpy."""

@@ -1,0 +1,1 @@
+"""Tests of the criterion evaluator: tables, properties, and comparison with fhirpathpy."""

@@ -1,0 +1,29 @@
+"""Registered clients and users are stored as they were given."""
+
+from gateway.settings.smart_server import LocalUserEntry
+from gateway.storage.accounts.registrations import Registrations
+from gateway.storage.backends.store import Store
+
+
+class TestRegistrations:
+    async def test_clients_and_users_are_kept_as_they_were_told(self, store: Store) -> None:
+        registrations = Registrations(store)
+        entry = {"client_id": "https://x.example/é", "redirect_uris": ["https://x.example/"], "jwks": {"keys": [{}]}}
+        await registrations.put_client("https://x.example/é", entry)
+        assert await registrations.get_client("https://x.example/é") == entry
+        assert await registrations.get_client("another") is None
+        assert await registrations.list_client_ids() == {"https://x.example/é"}
+        user = LocalUserEntry(
+            username="doctor",
+            name="Dr Dora Demo",
+            password_hash="$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
+            fhir_user="Practitioner/1",
+        )
+        await registrations.put_user(user)
+        assert await registrations.get_user("doctor") == user
+        assert await registrations.get_user("https://x.example/é") is None
+
+    async def test_a_client_is_no_user_of_the_same_name(self, store: Store) -> None:
+        registrations = Registrations(store)
+        await registrations.put_client("doctor", {"client_id": "doctor"})
+        assert await registrations.get_user("doctor") is None

@@ -1,1 +1,0 @@
-"""The same black-box tests of the running gateway in front of every real FHIR server that we have."""
