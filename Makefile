@@ -61,6 +61,10 @@ check: lint test ## What must be green at every commit
 test-hapi: $(READY) ## Run the upstream suite in front of a real HAPI FHIR, easy and strict (needs Java 17 and Maven)
 	@SMART_GATEWAY_HAPI=1 $(VENV)/bin/pytest -m hapi
 
+.PHONY: properties
+properties: $(READY) ## Try the fast tests with new random examples of every property; `make check` always has the same ones
+	@SMART_GATEWAY_NEW_EXAMPLES=1 $(VENV)/bin/pytest -n $(WORKERS) --dist loadscope -m "not ($(SLOW))"
+
 .PHONY: oracle
 oracle: $(READY) ## Compare random requests of two apps with a plain model (REQUESTS=100000)
 	@ORACLE_REQUESTS=$(or $(REQUESTS),100000) $(VENV)/bin/pytest --timeout 0 tests/proxy/oracle

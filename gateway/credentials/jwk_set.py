@@ -45,7 +45,11 @@ def parse_jwk_set(body: bytes) -> JwkSet:
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"the JWKS is larger than {MAX_DOCUMENT_BYTES} bytes")
-    document = orjson.loads(body)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # The parser's own words differ from version to version, and quote what a server sent.
+        raise ValueError("the document is not JSON in UTF-8") from error
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise ValueError("the document is not a JWKS")

@@ -145,6 +145,10 @@ def test_the_gateway_can_be_built_of_every_configuration_without_problems(
 
 
 REFUSED = {
+    "a key set that is not JSON in UTF-8": (
+        {"issuers.0.jwks_file": "{garbage}"},
+        "issuers[0].jwks_file: cannot be used: the document is not JSON in UTF-8",
+    ),
     "a store of another kind": ({"smart_server.store": "postgres://x"}, "smart_server.store: cannot be used: The"),
     "a database of a cluster": ({"smart_server.store": "redis+cluster://host/1"}, "smart_server.store: cannot be used"),
     "a certificate authority for a store without TLS": (

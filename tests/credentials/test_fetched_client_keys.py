@@ -149,7 +149,7 @@ async def test_made_up_key_ids_of_one_client_do_not_keep_another_from_its_new_ke
 BROKEN: dict[str, tuple[int, bytes, str]] = {
     "an error status": (500, OLD_SET, "ValueError: status 500"),
     "a redirect": (302, OLD_SET, "ValueError: status 302"),
-    "no JSON": (200, b"<html>sorry</html>", "JSONDecodeError"),
+    "no JSON": (200, b"<html>sorry</html>", "ValueError: the document is not JSON in UTF-8"),
     "no key set": (200, b"{}", "ValueError: the document is not a JWKS"),
     "too many keys": (
         200,
