@@ -25,8 +25,8 @@ from gateway.policy.reasons import Reason
 from gateway.proxy.build import Proxy, build_fhir_server, build_proxy
 from gateway.proxy.internal_requests import InternalRequests
 from gateway.proxy.upstream_trace import UpstreamTrace
+from gateway.settings.enforcement.user_access_brands import BRANDS_PATH
 from gateway.settings.model import Settings
-from gateway.settings.user_access_brands import BRANDS_PATH
 from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.watched_parts import AuditState, WatchedParts
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from bench.hapi_results import hapi_table
 from gateway.policy.reasons import REFUSAL_TEXTS
 from gateway.policy.remedies import REMEDIES
+from gateway.settings.enforcement.operation_entry import OperationEntry
+from gateway.settings.enforcement.operations import shipped_operations
 from gateway.settings.loading.settings_table import settings_table
-from gateway.settings.operation_entry import OperationEntry
-from gateway.settings.operations import shipped_operations
 from gateway.telemetry.server_event import EVENT_TEXTS, REFUSALS
 from scripts.published_names import current_problems, record_new_names
 

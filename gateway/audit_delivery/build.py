@@ -7,9 +7,9 @@ from gateway.audit_delivery.audit_repository import AuditRepository
 from gateway.audit_delivery.delivery import Delivery
 from gateway.audit_delivery.event_file import EventFile
 from gateway.audit_delivery.sink import Sink
-from gateway.settings.audit import AuditEvents, AuditServer
 from gateway.settings.model import Settings
-from gateway.settings.upstream import Pool, Upstream
+from gateway.settings.serving.audit import AuditEvents, AuditServer
+from gateway.settings.serving.upstream import Pool, Upstream
 from gateway.telemetry.audit_events.entities import EventForm
 from gateway.telemetry.audit_events.event_log import AuditEventLog
 from gateway.telemetry.audit_events.naming import Naming

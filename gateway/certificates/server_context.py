@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.certificates.certificate_files import CertificateError, check_pair, read_certificates
-from gateway.settings.listen import ListenTls
+from gateway.settings.serving.listen import ListenTls
 
 # Of TLS 1.2: with forward secrecy and authenticated encryption (RFC 9325 4.2). Those of TLS 1.3 have both.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

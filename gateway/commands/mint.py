@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from gateway.credentials.development_key import load_or_create_key, public_jwks, sign_access_token
-from gateway.settings.issuers import Issuer
+from gateway.settings.authorization.issuers import Issuer
 from gateway.settings.model import Settings
 
 

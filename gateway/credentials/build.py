@@ -2,7 +2,7 @@
 
 from gateway.credentials.issuer_keys import FetchDocument, IssuerKeys
 from gateway.credentials.trusted_issuer import TrustedIssuer
-from gateway.settings.issuers import Issuer
+from gateway.settings.authorization.issuers import Issuer
 
 
 def build_trusted_issuer(issuer: Issuer) -> TrustedIssuer:

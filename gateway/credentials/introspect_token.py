@@ -11,7 +11,7 @@ from gateway.credentials.trusted_issuer import TrustedIssuer
 from gateway.credentials.unverified_token import parse_json_object
 from gateway.credentials.verify_token import check_audience, check_kind, check_times
 from gateway.policy.reasons import Reason
-from gateway.settings.issuers import Introspection
+from gateway.settings.authorization.issuers import Introspection
 
 # From URL, form and (client_id, client_secret) to the response. Limited in time and size; raises any exception if there
 # is no response.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.settings.issuers import Introspection
+from gateway.settings.authorization.issuers import Introspection
 
 # RFC 9068 defines at+jwt. Most servers still use JWT, and Keycloak uses it for every kind of token.
 ACCEPTED_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})

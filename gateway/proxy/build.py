@@ -46,9 +46,9 @@ from gateway.proxy.writing.transaction_writes import TransactionWrites
 from gateway.proxy.writing.write_executor import WriteExecutor
 from gateway.proxy.writing.write_parts import WriteParts
 from gateway.scopes.model import ANY_TYPE
-from gateway.settings.issuers import Issuer
+from gateway.settings.authorization.issuers import Issuer
 from gateway.settings.model import Settings
-from gateway.settings.upstream import Upstream
+from gateway.settings.serving.upstream import Upstream
 from gateway.storage.backends.store import Store
 from gateway.storage.stored_pages import StoredPages
 from gateway.storage.turns import Turns

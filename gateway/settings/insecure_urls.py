@@ -5,8 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.settings.section import Conflict, SettingPath
+from gateway.settings.serving.upstream import ClientCredentials
 from gateway.settings.setting_types import is_loopback
-from gateway.settings.upstream import ClientCredentials
 
 if TYPE_CHECKING:
     from gateway.settings.model import Settings

@@ -8,18 +8,32 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PlainSerializer
 
 from gateway.policy.permission.rules import Rules
-from gateway.settings.app_state import AppState
-from gateway.settings.audit import Audit
-from gateway.settings.bulk_export import BulkExport
-from gateway.settings.compartments import Compartments, PanelSearch
-from gateway.settings.external_authorization_server import AuthorizationServer
-from gateway.settings.issuers import Algorithm, Claims, Introspection, Issuer, TokenCache
-from gateway.settings.listen import Listen
-from gateway.settings.operations import OperationEntries, operation_conflicts, operation_rules
-from gateway.settings.record_rules import RecordRules
-from gateway.settings.reload import Reload
+from gateway.settings.authorization.external_authorization_server import AuthorizationServer
+from gateway.settings.authorization.issuers import Algorithm, Claims, Introspection, Issuer, TokenCache
+from gateway.settings.authorization.smart_server import SmartServer
+from gateway.settings.enforcement.app_state import AppState
+from gateway.settings.enforcement.bulk_export import BulkExport
+from gateway.settings.enforcement.compartments import Compartments, PanelSearch
+from gateway.settings.enforcement.operations import OperationEntries, operation_conflicts, operation_rules
+from gateway.settings.enforcement.record_rules import RecordRules
+from gateway.settings.enforcement.user_access_brands import UserAccessBrands
+from gateway.settings.enforcement.writes import Writes
 from gateway.settings.section import Conflict, Section, conflict_rule
 from gateway.settings.section_conflicts import CROSS_SECTION_RULES
+from gateway.settings.serving.audit import Audit
+from gateway.settings.serving.listen import Listen
+from gateway.settings.serving.reload import Reload
+from gateway.settings.serving.shutdown import Shutdown
+from gateway.settings.serving.upstream import (
+    Authentication,
+    BasicAuthentication,
+    BearerAuthentication,
+    ClientCredentials,
+    NoAuthentication,
+    Pool,
+    Tls,
+    Upstream,
+)
 from gateway.settings.setting_types import (
     BaseUrl,
     Count,
@@ -32,20 +46,6 @@ from gateway.settings.setting_types import (
     to_plain_dict,
     to_read_only,
 )
-from gateway.settings.shutdown import Shutdown
-from gateway.settings.smart_server import SmartServer
-from gateway.settings.upstream import (
-    Authentication,
-    BasicAuthentication,
-    BearerAuthentication,
-    ClientCredentials,
-    NoAuthentication,
-    Pool,
-    Tls,
-    Upstream,
-)
-from gateway.settings.user_access_brands import UserAccessBrands
-from gateway.settings.writes import Writes
 
 __all__ = [
     "Algorithm",

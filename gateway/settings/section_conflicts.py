@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.oauth.client.client import BY_CERTIFICATE, AuthenticationMethod
+from gateway.settings.authorization.weak_secrets import WEAK_SECRET_RULES
 from gateway.settings.insecure_urls import INSECURE_URL_RULES
 from gateway.settings.section import Conflict
-from gateway.settings.weak_secrets import WEAK_SECRET_RULES
 
 if TYPE_CHECKING:
     from gateway.settings.model import Settings

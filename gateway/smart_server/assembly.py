@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.fhir.app_state.state_codes import StateCodes
+from gateway.settings.authorization.smart_server import SmartServer
 from gateway.settings.model import Settings
-from gateway.settings.smart_server import SmartServer
 from gateway.smart_server.accounts.client_registry import ClientRegistry
 from gateway.smart_server.accounts.configuration_changes import end_removed_access
 from gateway.smart_server.background_refresh import BackgroundRefresh

@@ -10,9 +10,9 @@ from gateway.credentials.verify_client_assertion import AssertionVerifier
 from gateway.oauth.authorization import LOCAL_PROVIDER
 from gateway.oauth.client.client import digest_secret
 from gateway.oauth.scope_limits import ScopeLimits
-from gateway.settings.client_types import read_scopes
+from gateway.settings.authorization.client_types import read_scopes
+from gateway.settings.authorization.smart_server import IdentityProvider, SmartServer
 from gateway.settings.model import Settings
-from gateway.settings.smart_server import IdentityProvider, SmartServer
 from gateway.smart_server.accounts.client_registry import ClientRegistry
 from gateway.smart_server.accounts.local_users import LocalUsers
 from gateway.smart_server.current_signing_keys import CurrentSigningKeys

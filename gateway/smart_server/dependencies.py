@@ -10,7 +10,7 @@ from gateway.oauth.authorization import User
 from gateway.oauth.purpose_of_use import OfferedPurpose
 from gateway.oauth.scope_limits import ScopeLimits
 from gateway.scopes.model import Scope
-from gateway.settings.smart_server import Launcher, Lifetimes
+from gateway.settings.authorization.smart_server import Launcher, Lifetimes
 from gateway.smart_server.accounts.client_registry import ClientRegistry
 from gateway.smart_server.accounts.local_users import LocalUsers
 from gateway.smart_server.configuration_control import ConfigurationControl

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 
 from gateway.credentials.client_keys import ClientKeys
 from gateway.credentials.passwords import PasswordChecker
-from gateway.settings.smart_server import IdentityProvider, SmartServer
+from gateway.settings.authorization.smart_server import IdentityProvider, SmartServer
 from gateway.smart_server.events.watched_store import WatchedStore
 from gateway.smart_server.openid_provider.openid_client import OpenIdClient
 from gateway.storage.backends.open_store import open_store
@@ -21,7 +21,7 @@ class LastingServerParts:
     """
 
     def __init__(self, settings: SmartServer, *, development: bool) -> None:
-        """Nothing is connected yet. These settings need a restart to change (`gateway.settings.restart`)."""
+        """Nothing is connected yet. These settings need a restart to change (`gateway.settings.serving.restart`)."""
         ca_file = str(settings.store_ca_file) if settings.store_ca_file is not None else None
         store = open_store(settings.store.get_secret_value(), ca_file=ca_file, replicas=settings.store_replicas)
         self.store = WatchedStore(store)

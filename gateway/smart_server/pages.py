@@ -12,7 +12,7 @@ from gateway.pages.branding import PageBranding
 from gateway.pages.logo_file import LogoFile, check_logo
 from gateway.pages.render import PageRenderer
 from gateway.pages.style import stylesheet
-from gateway.settings.smart_server import SmartServer
+from gateway.settings.authorization.smart_server import SmartServer
 from gateway.smart_server.page_language import use_language
 
 LOGO_PATH = "/branding/{name}"

@@ -13,7 +13,7 @@ import orjson
 from gateway.fhir.request import interaction as fhir
 from gateway.fhir.request.interaction_name import interaction_name
 from gateway.policy.permission.access import Access
-from gateway.settings.audit import Audit
+from gateway.settings.serving.audit import Audit
 from gateway.telemetry.audit_scope_text import parameter_names, scope_text
 from gateway.telemetry.json_text import encode_json
 from gateway.telemetry.labels import count_by_known_type, requested_type

@@ -4,7 +4,7 @@ import ssl
 import time
 from typing import assert_never
 
-from gateway.settings.upstream import (
+from gateway.settings.serving.upstream import (
     Authentication,
     BasicAuthentication,
     BearerAuthentication,

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from gateway.settings.upstream import ClientCredentials
+from gateway.settings.serving.upstream import ClientCredentials
 from gateway.upstream.authentication import BEARER_TOKEN
 from gateway.upstream.documents.control_client import ControlClient
 from gateway.upstream.documents.document_types import ControlError, FetchedDocument, FetchPurpose

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.settings.upstream import Upstream
+from gateway.settings.serving.upstream import Upstream
 from gateway.upstream.build import build_authentication, build_connection_pool, build_exchange
 from gateway.upstream.connection_pool import ConnectionPool
 from gateway.upstream.documents.control_client import ControlClient

@@ -7,7 +7,7 @@ import pytest
 from gateway.audit_delivery.audit_repository import AuditRepository
 from gateway.audit_delivery.build import build_repository
 from gateway.audit_delivery.sink import SinkUnavailable
-from gateway.settings.audit import AuditServer
+from gateway.settings.serving.audit import AuditServer
 from tests.real_servers.servers_under_test import NEEDS_HAPI
 from tests.servers.hapi_server import start_hapi
 from tests.servers.process import Server, free_port

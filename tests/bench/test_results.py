@@ -13,7 +13,7 @@ from bench.ratios import MemoryRow, Row
 from bench.results import format_table, to_document, write_json
 from bench.site import write_site
 from gateway.fhir.resources.page_target import ServerAddresses
-from gateway.settings.upstream import Upstream
+from gateway.settings.serving.upstream import Upstream
 
 _ROW = Row("read-2kb", "envoy", 1.2, 1.1, 1.3, 50.0, 60.0, 5, 1, False, 20000, 16000, ">= 1.1", True, "request")
 _MISSED = Row("bundle-60kb", "envoy", 0.5, 0.4, 0.6, 120.0, 60.0, 5, 5, True, 8000, 16000, ">= 0.55", False, "request")

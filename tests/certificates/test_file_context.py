@@ -9,7 +9,7 @@ import pytest
 
 from gateway.certificates.file_context import FileContext
 from gateway.certificates.server_context import server_context
-from gateway.settings.listen import ListenTls
+from gateway.settings.serving.listen import ListenTls
 from tests.certificates.authority import Authority, SignedCertificate
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings.restart import NEEDS_RESTART
+from gateway.settings.serving.restart import NEEDS_RESTART
 from scripts.chart_files import CHART
 from tests.chart.helm import find, render
 from tests.chart.values import BASE_URL

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from gateway.commands.check_health import check_health
-from gateway.settings.listen import Listen, ListenTls
+from gateway.settings.serving.listen import Listen, ListenTls
 from tests.certificates.authority import Authority, SignedCertificate
 from tests.commands.serving_process import ServingProcess, serving_process, until
 from tests.commands.test_check_config import make_files, problems_of, put, valid_values

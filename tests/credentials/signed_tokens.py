@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from gateway.credentials.issuer_keys import IssuerKeys
 from gateway.credentials.trusted_issuer import SIGNATURE_ALGORITHMS, TrustedIssuer
-from gateway.settings.issuers import Introspection
+from gateway.settings.authorization.issuers import Introspection
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://gateway.example/fhir"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.shutdown import Shutdown
+from gateway.settings.serving.shutdown import Shutdown
 from scripts.install_once import ROOT
 
 UNIT = ROOT / "deploy" / "systemd" / "smart-fhir-gateway.service"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
 
 TEXT = (Path(__file__).parents[2] / "docs" / "bringing-an-app.md").read_text(encoding="utf-8")
 BLOCKS: dict[str, Any] = {

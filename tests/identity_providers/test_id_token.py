@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.settings.smart_server import IdentityProvider
+from gateway.settings.authorization.smart_server import IdentityProvider
 from gateway.smart_server.openid_provider.id_token import read_user
 
 BASES = ("https://fhir.example.org/r4", "http://hapi.internal:8080/fhir")

@@ -9,7 +9,7 @@ import pytest_asyncio
 from joserfc.jwk import ECKey
 from starlette.responses import Response
 
-from gateway.settings.smart_server import IdentityProvider
+from gateway.settings.authorization.smart_server import IdentityProvider
 from gateway.smart_server.openid_provider.openid_client import ExpectedResponse, LoginOptions, OpenIdClient
 from gateway.smart_server.openid_provider.provider_errors import ProviderLoginError, ProviderLoginReason
 from gateway.smart_server.openid_provider.provider_metadata import LIFETIME_SECONDS

@@ -10,8 +10,8 @@ from gateway.pages.render import PageRenderer
 from gateway.pages.security_headers import page_headers
 from gateway.pages.style import STYLE, stylesheet
 from gateway.pages.views import View
-from gateway.settings.branding import DARK_BACKGROUNDS, LIGHT_BACKGROUNDS, MIN_CONTRAST
-from gateway.settings.colour_contrast import contrast_ratio
+from gateway.settings.authorization.branding import DARK_BACKGROUNDS, LIGHT_BACKGROUNDS, MIN_CONTRAST
+from gateway.settings.authorization.colour_contrast import contrast_ratio
 from tests.pages.html_document import parse_page
 from tests.pages.samples import VIEWS
 from tests.pages.test_contrast import PALETTES, contrast, palette

@@ -10,9 +10,9 @@ from pydantic import SecretStr, ValidationError
 from gateway.fhir.search_parameters import SearchType
 from gateway.policy.permission.reach_record import RELATED_PERSON, ReachRecord
 from gateway.policy.permission.rules import MembershipMode, PractitionerReach, Rules
+from gateway.settings.enforcement.operations import operation_rules
 from gateway.settings.loading.load import load_settings
 from gateway.settings.model import BasicAuthentication, BearerAuthentication, Settings
-from gateway.settings.operations import operation_rules
 from tests.settings.configuration import LEAST, load, problems
 
 BASIC = LEAST.replace("8080/fhir\n", "8080/fhir\n  authentication: {kind: basic, username: gateway, password: file}\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
 from gateway.smart_server.accounts.client_registry import ClientRegistry
 from gateway.storage.accounts.registrations import Registrations
 from gateway.storage.backends.memory_store import MemoryStore

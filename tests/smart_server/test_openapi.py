@@ -10,9 +10,9 @@ import yaml
 from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.oauth.launch_context import read_launch_context
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
+from gateway.settings.authorization.smart_server import LocalUserEntry
 from gateway.settings.model import Settings
-from gateway.settings.smart_server import LocalUserEntry
 from gateway.smart_server.assembly import SmartServerAssembly
 from gateway.smart_server.lasting_parts import LastingServerParts
 from gateway.upstream.documents.control_client import ControlClient

@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 from pydantic import ValidationError
 
 from gateway.oauth.client.client import AuthenticationMethod, GrantType
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
 from tests.proxy.running_gateway import serve_on
 from tests.servers.process import free_port
 from tests.smart_server.running_server import (

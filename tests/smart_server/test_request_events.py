@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.oauth.errors import ErrorCode, OAuthError, PageError
-from gateway.settings.smart_server import SmartServer
+from gateway.settings.authorization.smart_server import SmartServer
 from gateway.smart_server.error_responses import html_errors, json_errors, json_errors_with_cors, recorded
 from gateway.smart_server.events.request_events import RequestEvents, note_claims, note_refusal
 from gateway.smart_server.http_messages import oauth_error_response

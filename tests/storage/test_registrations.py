@@ -1,6 +1,6 @@
 """Registered clients and users are stored as they were given."""
 
-from gateway.settings.smart_server import LocalUserEntry
+from gateway.settings.authorization.smart_server import LocalUserEntry
 from gateway.storage.accounts.registrations import Registrations
 from gateway.storage.backends.store import Store
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from gateway.settings.upstream import ClientCredentials
+from gateway.settings.serving.upstream import ClientCredentials
 from gateway.upstream.authenticated_exchange import AuthenticatedExchange
 from gateway.upstream.client_credentials import ClientCredentialsAuthentication
 from gateway.upstream.connection_pool import ConnectionPool

@@ -10,7 +10,7 @@ import orjson
 
 from gateway.audit_delivery.build import build_repository
 from gateway.commands.auditing.recorded_access import RecordedAccess, read_access
-from gateway.settings.audit import AuditServer
+from gateway.settings.serving.audit import AuditServer
 from gateway.telemetry.audit_events.verify_chains import Line
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")

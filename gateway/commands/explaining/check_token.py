@@ -18,7 +18,7 @@ from gateway.policy.permission.rules import Rules
 from gateway.policy.reasons import Reason
 from gateway.proxy.build import build_bearer_resolver
 from gateway.proxy.lasting_parts import LastingProxyParts
-from gateway.settings.issuers import Issuer
+from gateway.settings.authorization.issuers import Issuer
 from gateway.settings.model import Settings
 from gateway.storage.tokens.opaque_tokens import TokenKind
 from gateway.upstream.documents.control_client import ControlClient

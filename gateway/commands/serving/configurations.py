@@ -6,7 +6,7 @@ from pathlib import Path
 from gateway.settings.loading.configuration import Configuration
 from gateway.settings.loading.load import SettingsError, load_configuration
 from gateway.settings.loading.valid_parts import Rule
-from gateway.settings.restart import find_restart_settings
+from gateway.settings.serving.restart import find_restart_settings
 from gateway.smart_server.configuration_control import ReloadRefusedError
 from gateway.telemetry.configuration_metrics import ReloadOutcome
 

@@ -18,7 +18,7 @@ import uvicorn
 
 from gateway.commands.serving.http_protocol import BoundedHttpProtocol, DrainingHttpProtocol
 from gateway.commands.serving.supervisor import Command
-from gateway.settings.shutdown import Shutdown
+from gateway.settings.serving.shutdown import Shutdown
 
 _log = logging.getLogger(__name__)
 # Seconds between two looks at the connections that are left.

@@ -4,7 +4,7 @@ import uvicorn
 
 from gateway.certificates.file_context import FileContext
 from gateway.certificates.server_context import server_context
-from gateway.settings.listen import Listen
+from gateway.settings.serving.listen import Listen
 
 
 def add_tls(config: uvicorn.Config, listen: Listen) -> None:

@@ -12,7 +12,7 @@ from gateway.policy.reasons import Reason
 from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.proxy.user_reach.own_searches import OwnSearch, OwnSearches
 from gateway.proxy.user_reach.related_persons import RelatedPersonRules, RelatedPersons
-from gateway.settings.compartments import PanelSearch
+from gateway.settings.enforcement.compartments import PanelSearch
 
 _MAX_CACHED_USERS = 1000
 

@@ -12,8 +12,8 @@ from pydantic import FilePath as ExistingFile
 from pydantic import SecretStr
 
 from gateway.settings.model import Settings
-from gateway.settings.restart import needs_restart
 from gateway.settings.section import Section
+from gateway.settings.serving.restart import needs_restart
 
 _VERSION_LENGTH = 12
 # Where one process of several listens, which makes no difference to what it answers.

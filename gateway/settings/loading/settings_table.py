@@ -10,8 +10,8 @@ from pydantic.fields import FieldInfo
 
 from gateway.settings.loading import model_shape as shape
 from gateway.settings.model import Settings
-from gateway.settings.restart import needs_restart
 from gateway.settings.section import Section
+from gateway.settings.serving.restart import needs_restart
 
 REQUIRED = "required"
 

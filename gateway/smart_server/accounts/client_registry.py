@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.oauth.authorization import Authorization
 from gateway.oauth.client.client import Client
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
 from gateway.storage.accounts.registrations import Registrations
 
 _MAX_REMEMBERED = 1000

@@ -2,7 +2,7 @@
 
 import logging
 
-from gateway.settings.smart_server import LocalUserEntry, SmartServer
+from gateway.settings.authorization.smart_server import LocalUserEntry, SmartServer
 from gateway.smart_server.dependencies import Dependencies
 from gateway.storage.accounts.configured_accounts import Configured
 from gateway.storage.tokens.opaque_tokens import digest

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gateway.credentials.passwords import PasswordChecker
 from gateway.oauth.authorization import LOCAL_PROVIDER, User
-from gateway.settings.smart_server import LocalUserEntry
+from gateway.settings.authorization.smart_server import LocalUserEntry
 from gateway.storage.accounts.registrations import Registrations
 from gateway.storage.accounts.user_states import UserStates
 from gateway.storage.batches import run_in_batches

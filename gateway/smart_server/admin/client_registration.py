@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.credentials.passwords import hash_password
-from gateway.settings.clients import ClientEntry
-from gateway.settings.weak_secrets import WEAK_SECRET, is_weak_secret
+from gateway.settings.authorization.clients import ClientEntry
+from gateway.settings.authorization.weak_secrets import WEAK_SECRET, is_weak_secret
 from gateway.smart_server.admin.admin_error import AdminRequestError, validation_problems
 from gateway.smart_server.dependencies import Dependencies
 from gateway.telemetry.server_event import EventKind

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.credentials.passwords import hash_password
 from gateway.oauth.authorization import LOCAL_PROVIDER
-from gateway.settings.smart_server import LocalUserEntry
+from gateway.settings.authorization.smart_server import LocalUserEntry
 from gateway.smart_server.admin.admin_door import is_set, read_json
 from gateway.smart_server.admin.admin_error import AdminRequestError, validation_problems
 from gateway.smart_server.admin.user_naming import NamedUser, read_user

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.oauth.authorization import User
 from gateway.oauth.launch_context import LaunchContextError, read_launch_context
-from gateway.settings.smart_server import Launcher
+from gateway.settings.authorization.smart_server import Launcher
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.http_messages import BodyTooLargeError, json_response, read_body
 from gateway.smart_server.launch.launch_service import LaunchError, LaunchService

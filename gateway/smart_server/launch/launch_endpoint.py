@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.oauth.client.client import Client
 from gateway.oauth.launch_context import LaunchContextError, read_launch_context
 from gateway.oauth.task_launch import TaskLaunch, read_launch_task
-from gateway.settings.smart_server import Launcher
+from gateway.settings.authorization.smart_server import Launcher
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.http_messages import BodyTooLargeError, json_response, media_type, read_body
 from gateway.smart_server.launch.launch_service import LaunchError, LaunchService, PreparedLaunch

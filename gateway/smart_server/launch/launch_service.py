@@ -16,7 +16,7 @@ from gateway.oauth.client.client import Client, digest_secret
 from gateway.oauth.client.redirect_uri import add_parameters
 from gateway.oauth.launch_context import LaunchContext
 from gateway.policy.permission.claims import USER_TYPES
-from gateway.settings.smart_server import Launcher
+from gateway.settings.authorization.smart_server import Launcher
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.events.request_events import note_claims
 from gateway.smart_server.http_messages import remote_address

@@ -13,7 +13,7 @@ from gateway.credentials.unverified_token import parse_json_object
 from gateway.oauth.authorization import User
 from gateway.oauth.launch_context import LaunchContext
 from gateway.oauth.parameters import MalformedParametersError, Parameters, collect_parameters, read_form_pairs
-from gateway.settings.smart_server import Launcher
+from gateway.settings.authorization.smart_server import Launcher
 from gateway.smart_server.cookies import Cookies
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.http_messages import FORM_MEDIA_TYPE, BodyTooLargeError, media_type, read_body, see_other

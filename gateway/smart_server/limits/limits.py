@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.settings.smart_server import SmartServer
+from gateway.settings.authorization.smart_server import SmartServer
 from gateway.smart_server.limits.guess_limits import CLIENT, Guess, GuessLimits, GuessRules
 from gateway.smart_server.limits.request_limits import LimitedRequest, RequestLimits
 from gateway.storage.accounts.known_places import KnownPlaces

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from gateway.asgi.client_address import address_block
-from gateway.settings.rate_limits import RateLimits
+from gateway.settings.authorization.rate_limits import RateLimits
 from gateway.smart_server.limits.too_many_attempts import TooManyAttemptsError
 from gateway.storage import store_keys
 from gateway.storage.attempts import Attempts

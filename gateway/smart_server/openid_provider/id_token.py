@@ -14,7 +14,7 @@ from gateway.credentials.verify_token import check_times
 from gateway.fhir.reference import parse_reference
 from gateway.oauth.authorization import User
 from gateway.policy.permission.claims import USER_TYPES, read_codes
-from gateway.settings.smart_server import IdentityProvider
+from gateway.settings.authorization.smart_server import IdentityProvider
 from gateway.smart_server.openid_provider.provider_errors import ProviderLoginError, ProviderLoginReason
 
 # Only asymmetric algorithms: neither `none` nor a signature with the client secret (RFC 8725 3.1 and 3.2).

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.settings.smart_server import IdentityProvider
+from gateway.settings.authorization.smart_server import IdentityProvider
 from gateway.smart_server.openid_provider.id_token import CLOCK_SKEW, provider_subject, read_provider_session
 from gateway.smart_server.openid_provider.provider_errors import ProviderLoginError, ProviderLoginReason
 

@@ -14,7 +14,7 @@ from gateway.credentials.unverified_token import parse_token
 from gateway.credentials.verify_token import check_signature
 from gateway.oauth.pkce import code_challenge
 from gateway.policy.reasons import Reason
-from gateway.settings.smart_server import IdentityProvider
+from gateway.settings.authorization.smart_server import IdentityProvider
 from gateway.smart_server.openid_provider.id_token import (
     ID_TOKEN_TYPES,
     ProviderLogin,

@@ -4,7 +4,7 @@ from gateway.oauth.authorization import Authorization
 from gateway.oauth.client.client import Client
 from gateway.oauth.granted_scopes import OFFLINE_ACCESS, ONLINE_ACCESS
 from gateway.scopes.parse_scopes import parse_granted_scopes
-from gateway.settings.smart_server import Lifetimes
+from gateway.settings.authorization.smart_server import Lifetimes
 
 
 def can_refresh(authorization: Authorization) -> bool:

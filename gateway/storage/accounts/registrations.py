@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.settings.smart_server import LocalUserEntry
+from gateway.settings.authorization.smart_server import LocalUserEntry
 from gateway.storage import store_keys
 from gateway.storage.backends.store import Store
 from gateway.storage.record_encoding import decode, encode

@@ -9,8 +9,8 @@ from gateway.policy.decision.decide import decide
 from gateway.policy.decision_types import Decision
 from gateway.policy.permission.grant import Grant
 from gateway.policy.permission.operation_rule import OperationAddress, OperationRule
-from gateway.settings.operation_entry import OperationEntry
-from gateway.settings.operations import operation_rules
+from gateway.settings.enforcement.operation_entry import OperationEntry
+from gateway.settings.enforcement.operations import operation_rules
 from tests.policy.grants import make_grant
 
 

@@ -15,7 +15,7 @@ from gateway.policy.permission.reach import CompartmentSet, UserFacts
 from gateway.policy.permission.rules import WriteRules
 from gateway.policy.reasons import Reason
 from gateway.policy.writing.judge_write import StoredState, judge_write, prepare_content
-from gateway.settings.compartments import Compartments
+from gateway.settings.enforcement.compartments import Compartments
 from tests.policy.grants import PUBLIC, UPSTREAM, make_grant
 
 Resource = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.settings.section import Conflict, Section, conflict_rule
+from gateway.settings.serving.upstream import Authentication, NoAuthentication, Tls
 from gateway.settings.setting_types import BaseUrl, Count, Flag, Secret, Text
-from gateway.settings.upstream import Authentication, NoAuthentication, Tls
 
 _MIN_SPOOL = 1024 * 1024
 

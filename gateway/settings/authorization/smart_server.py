@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FilePath, PlainSerializer
 
-from gateway.settings.branding import Branding, PageLanguages
-from gateway.settings.client_types import Scopes
-from gateway.settings.clients import MAX_ACCESS_TOKEN_SECONDS, MAX_BACKEND_TOKEN_SECONDS, ClientEntry
-from gateway.settings.purposes_of_use import PurposeOfUse
-from gateway.settings.rate_limits import RateLimits
+from gateway.settings.authorization.branding import Branding, PageLanguages
+from gateway.settings.authorization.client_types import Scopes
+from gateway.settings.authorization.clients import MAX_ACCESS_TOKEN_SECONDS, MAX_BACKEND_TOKEN_SECONDS, ClientEntry
+from gateway.settings.authorization.rate_limits import RateLimits
+from gateway.settings.enforcement.purposes_of_use import PurposeOfUse
 from gateway.settings.section import Conflict, Section, conflict_rule
 from gateway.settings.setting_types import (
     Argon2Hash,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.fhir.app_state.state_codes import StateCodes, StateUse
-from gateway.settings.clients import ClientEntry
+from gateway.settings.authorization.clients import ClientEntry
 from gateway.settings.model import Settings
 from tests.settings.configuration import LEAST, in_file, problems
 

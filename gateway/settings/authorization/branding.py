@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath
 
 from gateway.languages.language import ENGLISH, available_tags
-from gateway.settings.colour_contrast import contrast_ratio
+from gateway.settings.authorization.colour_contrast import contrast_ratio
 from gateway.settings.section import Conflict, Section, conflict_rule
 from gateway.settings.setting_types import Line, Url
 

@@ -15,8 +15,7 @@ from gateway.oauth.client.client import (
 )
 from gateway.oauth.client.registered_jwks import ClientJwksError, check_client_jwks
 from gateway.scopes.model import Context, ResourceScope, Scope
-from gateway.settings.app_state import AppStateCodes
-from gateway.settings.client_types import (
+from gateway.settings.authorization.client_types import (
     DistinguishedName,
     LaunchUri,
     RedirectUri,
@@ -24,6 +23,7 @@ from gateway.settings.client_types import (
     Thumbprint,
     read_scopes,
 )
+from gateway.settings.enforcement.app_state import AppStateCodes
 from gateway.settings.section import Conflict, Section, conflict_rule
 from gateway.settings.setting_types import (
     Count,

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.settings.loading.settings_table import describe_settings
 from gateway.settings.model import Settings
-from gateway.settings.restart import NEEDS_RESTART, find_restart_settings
+from gateway.settings.serving.restart import NEEDS_RESTART, find_restart_settings
 
 BASE: dict[str, Any] = {
     "public_base_url": "http://127.0.0.1:1/fhir",

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, TypeAdapter
 from gateway.fhir.request.interaction import OperationLevel
 from gateway.policy.permission.operation_rule import OperationAddress, OperationRule
 from gateway.scopes.resource_types import RESOURCE_TYPES
-from gateway.settings.operation_entry import OperationEntry
-from gateway.settings.operation_words import OperationWordError, compile_operation
+from gateway.settings.enforcement.operation_entry import OperationEntry
+from gateway.settings.enforcement.operation_words import OperationWordError, compile_operation
 from gateway.settings.section import Conflict
 
 _ADDRESS = re.compile(

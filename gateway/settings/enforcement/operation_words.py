@@ -20,7 +20,7 @@ from gateway.policy.permission.operation_rule import (
 )
 from gateway.scopes.model import Letter
 from gateway.scopes.resource_types import RESOURCE_TYPES
-from gateway.settings.operation_entry import OperationEntry
+from gateway.settings.enforcement.operation_entry import OperationEntry
 from gateway.settings.section import SettingPath
 
 _NEED = re.compile(r"(\[type\]|[A-Za-z]+)\.([cruds])")

@@ -1,0 +1,1 @@
+"""The settings of what the proxy lets through."""
