@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # How many processes the tests run in.
 WORKERS := 2
 # Tests that start a FHIR server, an identity provider or a browser, or that run for as long as they are allowed to.
-SLOW := sekmet or hapi or keycloak or identity_provider or fuzz or kubernetes or containers
+SLOW := sekmet or hapi or keycloak or identity_provider or fuzz or kubernetes or containers or collector
 # The documentation as a site, anew each time: a page that did not change may link to one that did.
 BOOK := $(VENV)/bin/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going --conf-dir docs . .cache/book
 
@@ -51,8 +51,8 @@ test: $(READY) ## Run every test that this machine has the servers for (PYTHON=p
 	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadscope
 
 .PHONY: test-fast
-test-fast: $(READY) ## Run the tests that start no FHIR server, identity provider or browser
-	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadscope -m "not ($(SLOW))"
+test-fast: $(READY) ## Run the tests that start no FHIR server, identity provider or browser (TESTS=tests/policy for one room)
+	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadscope -m "not ($(SLOW))" $(TESTS)
 
 .PHONY: check
 check: lint test ## What must be green at every commit
@@ -72,6 +72,10 @@ oracle: $(READY) ## Compare random requests of two apps with a plain model (REQU
 .PHONY: test-keycloak
 test-keycloak: $(READY) ## Run the tests beside and before a real Keycloak (needs Java 17 and Maven)
 	@SMART_GATEWAY_KEYCLOAK=1 $(VENV)/bin/pytest -m keycloak
+
+.PHONY: test-collector
+test-collector: $(READY) ## Send spans to a real OpenTelemetry Collector (needs Go; builds it once, 3 minutes of CPU)
+	@SMART_GATEWAY_COLLECTOR=1 $(VENV)/bin/pytest -m collector
 
 .PHONY: test-kubernetes
 test-kubernetes: $(READY) ## Install the chart, HAPI and Redis in a real Kubernetes (root on Debian; Go, Java 17, Maven; builds once, 15 minutes)
@@ -121,6 +125,6 @@ sbom: $(READY) ## Write the SBOM (CycloneDX) and the licences of what the gatewa
 
 .PHONY: lock
 lock: ## Lock the dependencies again from pyproject.toml (needs uv)
-	uv pip compile --quiet pyproject.toml --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/run.txt
-	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/dev.txt
+	uv pip compile --quiet pyproject.toml --extra otel --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/run.txt
+	uv pip compile --quiet pyproject.toml --extra dev --extra otel --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/dev.txt
 	uv pip compile --quiet requirements/build.in --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/build.txt

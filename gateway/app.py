@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,22 +12,26 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from gateway.asgi.bounded_routes import BoundedRoutes
 from gateway.asgi.client_address import TrustedProxies
 from gateway.asgi.client_certificate import CertificateHeader
 from gateway.asgi.health import Health
 from gateway.asgi.no_sniff import NoSniff
 from gateway.asgi.recorded_routes import RecordedRoutes
 from gateway.asgi.refusal import RequestRefused
-from gateway.asgi.types import Receive, Scope, Send
+from gateway.asgi.traced_routes import TracedRoutes
+from gateway.asgi.types import ASGIApplication, Receive, Scope, Send
 from gateway.asgi.unknown_path import UnknownPath
 from gateway.lasting_parts import LastingParts
 from gateway.policy.reasons import Reason
 from gateway.proxy.build import Proxy, build_fhir_server, build_proxy
 from gateway.proxy.internal_requests import InternalRequests
+from gateway.proxy.lasting_parts import progress_limits
 from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.settings.enforcement.user_access_brands import BRANDS_PATH
 from gateway.settings.model import Settings
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing.build import build_tracer
 from gateway.telemetry.watched_parts import AuditState, WatchedParts
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ class Gateway:
         `configuration` is for the admin API, where the configuration can be changed.
         """
         self._settings = settings
+        self._telemetry = telemetry
         self._owned = LastingParts(settings) if lasting is None else None
         lasting = lasting or self._owned
         assert lasting is not None
@@ -73,7 +78,10 @@ class Gateway:
         self._connections = lasting.connections.take(settings.upstream)
         self.pool = self._connections.pool
         server = build_fhir_server(settings.upstream, self._connections.exchange, self.pool.base_path)
-        proxy = build_proxy(settings, server, lasting.control_client, telemetry, self._smart_server, lasting.proxy)
+        self._tracer = build_tracer(settings, lasting.span_exports)
+        proxy = build_proxy(
+            settings, server, lasting.control_client, telemetry, self._smart_server, lasting.proxy, self._tracer
+        )
         self._resolver = proxy.dependencies.resolver
         self._capability_statement = proxy.capability_statement
         self._proxy = proxy.application
@@ -81,6 +89,7 @@ class Gateway:
         self._app_state_path = urlsplit(settings.app_state_base() or "").path.encode()
         self._page_links = proxy.page_links
         self._exports = proxy.exports
+        self._shadowed_callers = proxy.shadowed_callers
         if self._smart_server is not None:
             fhir = InternalRequests(proxy.dependencies)
             self._smart_server.open(fhir, lasting.control_client, telemetry.add_event, configuration)
@@ -88,7 +97,9 @@ class Gateway:
         self._issuer_path = urlsplit(settings.smart_server_issuer()).path.encode() if self._smart_server else None
         self._documents = self._public_documents(proxy)
         self._other_prefixes = self._prefixes_below_base()
-        self._starlette = RecordedRoutes(NoSniff(self._build_starlette()), telemetry)
+        routes = RecordedRoutes(NoSniff(self._build_starlette()), telemetry)
+        self._starlette = self._traced(BoundedRoutes(routes, lasting.proxy.in_progress, telemetry))
+        self._admin = self._build_admin(lasting)
 
     def drain(self) -> None:
         """Say from now on that this gateway is not ready, because it is about to stop."""
@@ -102,6 +113,13 @@ class Gateway:
             self._trusted_proxies.set_client(scope)
         return self._application_for(scope)(scope, receive, send)
 
+    def administer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Respond to a request that came to the admin port, which there must be (`settings.admin`)."""
+        if self._trusted_proxies is not None:
+            self._trusted_proxies.set_client(scope)
+        assert self._admin is not None
+        return self._admin(scope, receive, send)
+
     def watched_parts(self, audit_log: AuditState) -> WatchedParts:
         """What the metrics read of this gateway, and of the audit log that it writes."""
         fetches: list[Mapping[tuple[str, str], int]] = [self._lasting.control_client.fetches]
@@ -112,6 +130,7 @@ class Gateway:
             self._page_links,
             self._resolver,
             audit_log,
+            self._shadowed_callers,
             fetches,
             smart_server=self._smart_server,
             site_rules=self._settings.record_rules.load_site_rules(),
@@ -148,7 +167,11 @@ class Gateway:
             documents[self._base_path + b"/.well-known/smart-configuration"] = proxy.smart_configuration
         if proxy.brand_bundle is not None:
             documents[f"{self._base_path.decode()}/{BRANDS_PATH}".encode()] = proxy.brand_bundle
-        return documents
+        return {path: self._traced(document, path.decode()) for path, document in documents.items()}
+
+    def _traced(self, endpoint: _Endpoint, route: str | None = None) -> _Endpoint:
+        """The endpoint with a span for each request, where traces are configured."""
+        return endpoint if self._tracer is None else TracedRoutes(endpoint, self._tracer, route)
 
     def _prefixes_below_base(self) -> tuple[bytes, ...]:
         """The beginnings of paths that lie below the FHIR base but are not FHIR.
@@ -164,7 +187,7 @@ class Gateway:
     def _build_starlette(self) -> Starlette:
         """Everything that is not FHIR: health checks and the SMART server."""
         check_store = self._smart_server.check_store if self._smart_server is not None else None
-        self._health = Health(self._check_fhir_server, check_store)
+        self._health = Health(self._check_fhir_server, check_store, self._can_audit)
         routes: list[BaseRoute] = [
             Route("/healthz", self._health.liveness),
             Route("/readyz", self._health.readiness),
@@ -180,6 +203,21 @@ class Gateway:
         # A redirect that adds a slash would make the browser send a form a second time (edge case 22).
         starlette.router.redirect_slashes = False
         return starlette
+
+    def _build_admin(self, lasting: LastingParts) -> ASGIApplication | None:
+        """The application of the admin port, where there is one."""
+        if lasting.admin is None or self._smart_server is None:
+            return None
+        # Imported here, because without an admin port nobody needs it.
+        from gateway.admin.build import build_admin_application  # noqa: PLC0415
+        from gateway.admin.health import HealthChecks  # noqa: PLC0415
+
+        checks = HealthChecks(self._check_fhir_server, self._smart_server.check_store)
+        return build_admin_application(self._settings, self._smart_server.dependencies, lasting.admin, checks)
+
+    def _can_audit(self) -> bool:
+        """Whether requests are served as far as their AuditEvents are concerned."""
+        return not self._telemetry.refuses_requests
 
     async def _check_fhir_server(self) -> str:
         """Read the CapabilityStatement, which is cached for a while. Raises `RequestRefused`.
@@ -213,6 +251,7 @@ class Gateway:
 
     async def start(self, replaced: "Gateway | None" = None) -> None:
         """Start the tasks in the background. `replaced` is the gateway whose place this one has taken, if any."""
+        self._lasting.proxy.in_progress.limits = progress_limits(self._settings.overload)
         self._tasks.append(asyncio.create_task(self._wait_for_capability_statement()))
         if replaced is not None:
             self._continue_counts(replaced)
@@ -234,6 +273,8 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lasting.connections.give_back(self._connections)
         await self._exports.aclose()
+        if self._tracer is not None:
+            await self._lasting.span_exports.give_back(self._tracer.export)
         if self._owned is not None:
             await self._owned.aclose()
 

@@ -55,6 +55,7 @@ def _events(**kinds: str) -> dict[str, str]:
 
 _ERRORS = _rate("smart_gateway_requests_total", where=f'{_HERE},status="5xx"')
 _SERVER_FAILED = f'{_HERE},reason=~"upstream_.+|overloaded"'
+_THROTTLED = f'{_HERE},reason=~"too_many_requests|overloaded|client_gone"'
 _HITS = _rate("smart_gateway_token_cache_lookups_total", where=f'{_HERE},result="hit"')
 
 _TRAFFIC = Row("Traffic", (
@@ -100,6 +101,10 @@ _ENFORCEMENT = Row("Enforcement", (
            + " or vector(0)",
            "{{rule}}: {{problem}}": _rate("smart_gateway_site_rule_failures_total", "rule, problem")
            + " or vector(0)"}),
+    Panel("Shadow mode", "Requests that were not held to their decision, by what enforcement would have made of them, "
+          "and the entries of the configuration that are in force.", _NUMBER,
+          {"{{outcome}} per second": _rate("smart_gateway_shadow_requests_total", "outcome"),
+           "entries": f"max(smart_gateway_shadow_entries_in_force{{{_HERE}}})"}),
     Panel("Pages filled up", "Pages fetched to fill up another one, and responses that stayed short all the same.",
           "cps", {"fetched": _rate("smart_gateway_refilled_pages_total"),
                   "short": _rate("smart_gateway_short_pages_total")}),
@@ -107,6 +112,8 @@ _ENFORCEMENT = Row("Enforcement", (
           {"{{relation}}": _rate("smart_gateway_unusable_links_total", "relation")}),
     Panel("Streamed responses", "Responses that need no check.", _PER_SECOND,
           {"streamed": _rate("smart_gateway_streamed_responses_total")}),
+    Panel("Spans", "Spans of traces, by what became of them.", "cps",
+          {"{{outcome}}": _rate("smart_gateway_spans_total", "outcome")}),
     Panel("Lost audit lines", "Lines that could not be written. This should be 0.", _NUMBER,
           {"{{instance}}": f"sum by (instance) (smart_gateway_audit_lines_lost_total{{{_HERE}}})"}),
     Panel("AuditEvents", "Those that were kept, and those that each sink has confirmed.", _PER_SECOND,
@@ -133,6 +140,14 @@ _FHIR_SERVER = Row("FHIR server", (
            "limit": f"sum (smart_gateway_pool_max_connections{{{_HERE}}})"}),
     Panel("Waiting for a connection", "Requests in the queue.", _NUMBER,
           {"waiting": f"sum (smart_gateway_pool_waiting{{{_HERE}}})"}),
+    Panel("Throttled requests", "Refused because a client, or all together, had too many in progress.", _PER_SECOND,
+          {"{{reason}}": _rate("smart_gateway_decisions_total", "reason", _THROTTLED)}),
+    Panel("In progress", "Requests in progress, their clients, and open connections of clients.", _NUMBER,
+          {"requests": f"sum (smart_gateway_requests_in_progress{{{_HERE}}})",
+           "clients": f"sum (smart_gateway_clients_in_progress{{{_HERE}}})",
+           "connections": f"sum (smart_gateway_client_connections{{{_HERE}}})"}),
+    Panel("Connections ended", "Connections of clients that were refused or ended: too many, or too slow.", "cps",
+          {"{{cause}}": _rate("smart_gateway_client_connections_ended_total", "cause")}),
     Panel("Connections opened", "Many mean that the FHIR server, or a proxy, closes them.", "cps",
           {"opened": _rate("smart_gateway_pool_connections_opened_total")}),
 ))  # fmt: skip

@@ -16,6 +16,7 @@ from gateway.settings.enforcement.operation_entry import OperationEntry
 from gateway.settings.enforcement.operations import shipped_operations
 from gateway.settings.loading.settings_table import settings_table
 from gateway.telemetry.server_event import EVENT_TEXTS, REFUSALS
+from scripts import admin_api
 from scripts.published_names import current_problems, record_new_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,6 +93,12 @@ def main() -> int:
             status = 1
         else:
             page.write_text(text, encoding="utf-8")
+    if admin_api.FILE.read_text(encoding="utf-8") != (described := admin_api.description_text()):
+        if check:
+            print(f"{admin_api.FILE.relative_to(ROOT)} differs from the code; run: python -m scripts.document_tables")
+            status = 1
+        else:
+            admin_api.FILE.write_text(described, encoding="utf-8")
     if not check:
         record_new_names()
     for problem in current_problems():

@@ -111,10 +111,12 @@ def _chart_values() -> Iterator[str]:
 
 
 def _endpoints() -> Iterator[str]:
-    """The methods and paths of the APIs that docs/openapi.yaml describes."""
-    document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
-    for path, methods in document["paths"].items():
-        yield from (f"{method.upper()} {path}" for method in methods if method in _METHODS)
+    """The methods and paths of the APIs that docs/openapi.yaml and docs/admin-openapi.json describe."""
+    for file, prefix in (("openapi.yaml", ""), ("admin-openapi.json", "/api")):
+        # JSON is YAML.
+        document = yaml.safe_load((ROOT / "docs" / file).read_text(encoding="utf-8"))
+        for path, methods in document["paths"].items():
+            yield from (f"{method.upper()} {prefix}{path}" for method in methods if method in _METHODS)
 
 
 def running_version() -> Version:

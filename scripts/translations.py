@@ -44,7 +44,7 @@ def extract_texts() -> Catalog:
     for file in sorted((ROOT / "gateway").rglob("*.py")):
         for message in _texts_of_module(file):
             _add(catalogue, message, file)
-    for file in sorted((ROOT / "gateway/pages/templates").glob("*.html")):
+    for file in sorted((ROOT / "gateway/pages/templates").rglob("*.html")):
         options = {"trimmed": "true", "trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}
         with file.open("rb") as template:
             found = extract("jinja2.ext:babel_extract", template, _TEMPLATE_KEYWORDS, (), options)

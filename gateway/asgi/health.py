@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from gateway.asgi.refusal import RequestRefused
+from gateway.policy.reasons import Reason
 from gateway.storage.backends.store import StoreUnavailableError
 
 
@@ -13,15 +14,21 @@ class Health:
     """Responds to the probes of an orchestrator. The responses contain no personal data."""
 
     def __init__(
-        self, check_fhir_server: Callable[[], Awaitable[str]], check_store: Callable[[], Awaitable[None]] | None = None
+        self,
+        check_fhir_server: Callable[[], Awaitable[str]],
+        check_store: Callable[[], Awaitable[None]] | None,
+        can_audit: Callable[[], bool],
     ) -> None:
         """`check_store` is the SMART server's; it raises `StoreUnavailableError`.
+
+        `can_audit` returns whether the event of a request could be kept, without which none is served.
 
         `check_fhir_server` returns what is unusual about the FHIR server, or an empty text. It raises `RequestRefused`
         if there is no usable response.
         """
         self._check_fhir_server = check_fhir_server
         self._check_store = check_store
+        self._can_audit = can_audit
         self.is_draining = False
 
     async def liveness(self, _: Request) -> PlainTextResponse:
@@ -29,12 +36,15 @@ class Health:
         return PlainTextResponse("alive\n")
 
     async def readiness(self, _: Request) -> PlainTextResponse:
-        """200 if the FHIR server sends its CapabilityStatement and the store is writable, else 503 with the reason.
+        """200 if the FHIR server sends its CapabilityStatement, the store is writable and AuditEvents can be kept.
 
-        503 as well from when the gateway begins to stop.
+        Otherwise, and from when the gateway begins to stop, 503 with the reason.
         """
         if self.is_draining:
             return PlainTextResponse("not ready: stopping\n", status_code=503)
+        if not self._can_audit():
+            # Another replica, whose spool has room, may serve instead of this one.
+            return PlainTextResponse(f"not ready: {Reason.AUDIT_UNAVAILABLE}\n", status_code=503)
         try:
             warning = await self._check_fhir_server()
         except RequestRefused as refused:

@@ -4,7 +4,11 @@ from gateway.asgi.response import FHIR_HEADERS, FhirResponse
 from gateway.asgi.types import Header
 from gateway.fhir.resources.operation_outcome import build_operation_outcome, encode_outcome
 from gateway.policy.decision_types import Deny
+from gateway.policy.permission.grant import Grant
 from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+
+# Seconds, by status. Who has too much in progress may go on as soon as some of it has ended.
+_RETRY_AFTER = {429: b"1", 503: b"5"}
 
 
 class RequestRefused(Exception):
@@ -27,6 +31,8 @@ class RequestRefused(Exception):
         self.headers: list[Header] = []
         # The FHIRPath of the entry of a batch or transaction that is refused.
         self.location = ""
+        # Under which the policy decided so, before the FHIR server was asked; None for any other refusal.
+        self.decided_under: Grant | None = None
 
     @classmethod
     def from_decision(cls, deny: Deny) -> "RequestRefused":
@@ -56,8 +62,9 @@ def refusal_response(refused: RequestRefused, *, realm: str) -> FhirResponse:
     challenge = _challenge(public_reason, text.status, refused.deny.required_scope, realm)
     if challenge:
         headers.append((b"www-authenticate", challenge.encode("ascii", "replace")))
-    if text.status == 503:
-        headers.append((b"retry-after", b"5"))
+    retry_after = _RETRY_AFTER.get(text.status)
+    if retry_after is not None:
+        headers.append((b"retry-after", retry_after))
     return FhirResponse(text.status, reason, encode_outcome(outcome), headers)
 
 

@@ -17,5 +17,9 @@ WHOLE_RESPONSE = "gateway.answer.whole"
 # The extension that holds the `ConnectionMemory` of the connection over which a request arrived.
 CONNECTION = "gateway.connection"
 
+# Where a request notes in its scope that it is in progress: the `RequestsInProgress` that has counted it, and for whom.
+# The HTTP server ends that when the response has been sent.
+PLACE = "gateway.place"
+
 # The extension that holds the certificate of the client, as DER; absent or None if it has presented none.
 CLIENT_CERTIFICATE = "gateway.client_certificate"

@@ -8,14 +8,18 @@ from importlib.metadata import version
 
 from cyclopts import App
 
+from gateway.commands.admin_commands import admin
 from gateway.commands.audit_commands import audit
 from gateway.commands.client_commands import clients
 from gateway.commands.configuration_commands import configuration
 from gateway.commands.explain_commands import explain
 from gateway.commands.grant_commands import grants
 from gateway.commands.key_commands import keys
+from gateway.commands.policy_commands import policy
+from gateway.commands.selftest_commands import selftest
 from gateway.commands.server_commands import check_config, check_health, serve
 from gateway.commands.session_commands import sessions
+from gateway.commands.shadow_commands import shadow
 from gateway.commands.token_commands import development_key, mint
 from gateway.commands.user_commands import users
 
@@ -44,6 +48,7 @@ app.command(check_health, name="check-health")
 app.command(development_key, name="development-key")
 app.command(mint)
 app.command(explain)
+app.command(selftest)
 app.command(clients)
 app.command(users)
 app.command(sessions)
@@ -51,3 +56,6 @@ app.command(grants)
 app.command(keys)
 app.command(audit)
 app.command(configuration)
+app.command(admin)
+app.command(policy)
+app.command(shadow)

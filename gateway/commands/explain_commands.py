@@ -57,9 +57,10 @@ def explain(  # noqa: PLR0913 - each is an option of the command line
     as_json
         Print JSON.
     """
-    from gateway.commands.explaining.explain_audit_line import explain_audit_line, find_audit_line  # noqa: PLC0415 - likewise
     from gateway.commands.explaining.explain_error import ExplainError  # noqa: PLC0415 - likewise
     from gateway.commands.explaining.explain_request import EXAMPLE_RULES, explain_request  # noqa: PLC0415 - serve does not need it
+    from gateway.commands.explaining.find_audit_line import find_audit_line  # noqa: PLC0415 - likewise
+    from gateway.telemetry.decisions.explain_audit_line import AuditLineError, explain_audit_line  # noqa: PLC0415 - likewise
 
     settings = read_settings(config) if config is not None else None
     try:
@@ -74,7 +75,7 @@ def explain(  # noqa: PLR0913 - each is an option of the command line
             )
         else:
             raise ExplainError("Give METHOD and URL, such as: GET '/Observation?code=1234-5'; or --decision ID.")
-    except ExplainError as error:
+    except (ExplainError, AuditLineError) as error:
         fail(error, status=2)
     _print_explanation(explanation, as_json=as_json)
     raise SystemExit(1 if explanation.outcome == "refused" else 0)

@@ -43,7 +43,7 @@ def add_user(  # noqa: PLR0913 - each is an option of the command line
     """
     from gateway.credentials.passwords import hash_password  # noqa: PLC0415 - only these commands hash
 
-    entry: dict[str, object] = {"username": username, "name": name, "password_hash": hash_password(_read_password())}
+    entry: dict[str, object] = {"username": username, "name": name, "password_hash": hash_password(read_password())}
     if fhir_user is not None:
         entry["fhir_user"] = fhir_user
     if role:
@@ -100,13 +100,14 @@ def set_password(username: str, *, config: ConfigOption = None, address: Address
     """
     from gateway.credentials.passwords import hash_password  # noqa: PLC0415 - only these commands hash
 
-    password_hash = hash_password(_read_password())
+    password_hash = hash_password(read_password())
     with admin_api(config, address) as api:
         api.request("POST", "/users/password", {"user": username, "password_hash": password_hash})
     print(f"{username} has another password, and has to sign in with it.")
 
 
-def _read_password() -> str:
+def read_password() -> str:
+    """The password that is typed, or the first line of standard input. Ends the command if it is empty."""
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if not password:
         fail("The password is empty.")

@@ -44,6 +44,11 @@ class SigningKeys:
         """Since when the key that signs at `now` has signed, in seconds since the epoch; 0 if that is not known."""
         return self._signing_key(now).signs_from
 
+    def signing_times(self, now: float) -> tuple[tuple[str, float, bool], ...]:
+        """Of each key its `kid`, since when it signs, and whether it is the one that signs at `now`."""
+        signing = self._signing_key(now)
+        return tuple((str(entry.key.kid), entry.signs_from, entry is signing) for entry in self._keys)
+
     def _signing_key(self, now: float) -> SigningKey:
         return ([entry for entry in self._keys if entry.signs_from <= now] or [self._keys[0]])[-1]
 

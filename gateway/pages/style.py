@@ -9,14 +9,19 @@ from importlib.resources import files
 _FILES = ("palette.css", "layout.css", "controls.css", "components.css", "pages.css", "responsive.css")
 
 
-def _read_stylesheet() -> str:
+# What only the admin pages have comes after that.
+_ADMINISTRATION_FILES = ("administration.css",)
+
+
+def _read_stylesheet(names: tuple[str, ...]) -> str:
     folder = files("gateway.pages").joinpath("styles")
-    stylesheet = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES)
+    stylesheet = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
     # A browser turns CR LF into LF before it computes the hash for CSP (HTML, preprocessing the input stream).
     return stylesheet.replace("\r\n", "\n")
 
 
-STYLE = _read_stylesheet()
+STYLE = _read_stylesheet(_FILES)
+ADMINISTRATION_STYLE = _read_stylesheet((*_FILES, *_ADMINISTRATION_FILES))
 # By the name of its colour in `palette.css`.
 _LIGHT_ACCENT = (
     "@media not (prefers-color-scheme: dark) {{ :root {{ --action: {0}; --mark: {0}; --action-over: {1}; }} }}\n"
@@ -40,9 +45,14 @@ class Stylesheet:
     hash: str
 
 
-def stylesheet(accent: str | None = None, accent_dark: str | None = None) -> Stylesheet:
-    """The stylesheet with the organisation's colours in the place of ours, where there are any."""
-    text = STYLE
+def stylesheet(
+    accent: str | None = None, accent_dark: str | None = None, *, is_administration: bool = False
+) -> Stylesheet:
+    """The stylesheet with the organisation's colours in the place of ours, where there are any.
+
+    `is_administration`: that of the admin pages, which have tables and more kinds of fields.
+    """
+    text = ADMINISTRATION_STYLE if is_administration else STYLE
     if accent is not None:
         text += _LIGHT_ACCENT.format(accent, _mix(accent, 0))
     if accent_dark is not None:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     FORMAT_NOT_ACCEPTABLE = "format_not_acceptable"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
     REQUEST_TOO_LARGE = "request_too_large"
+    REQUEST_TOO_SLOW = "request_too_slow"
     BODY_MALFORMED = "body_malformed"
     BUNDLE_MALFORMED = "bundle_malformed"
     BODY_MISSING = "body_missing"
@@ -104,6 +105,8 @@ class Reason(StrEnum):
     UPSTREAM_REJECTED = "upstream_rejected"
     UPSTREAM_CONFLICT = "upstream_conflict"
     UPSTREAM_FAILED = "upstream_failed"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    CLIENT_GONE = "client_gone"
     OVERLOADED = "overloaded"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -166,6 +169,7 @@ REFUSAL_TEXTS: dict[Reason, RefusalText] = {
         415, "not-supported", "The media type of the body is not supported here."
     ),
     Reason.REQUEST_TOO_LARGE: RefusalText(413, "too-long", "The request is larger than this server accepts."),
+    Reason.REQUEST_TOO_SLOW: RefusalText(408, "timeout", "The request did not arrive in the time that it may take."),
     Reason.BODY_MALFORMED: RefusalText(
         400, "structure", "The body is not one FHIR resource in JSON, in which each member stands once."
     ),
@@ -293,6 +297,10 @@ REFUSAL_TEXTS: dict[Reason, RefusalText] = {
         409, "conflict", "The FHIR server refuses the change because of other resources."
     ),
     Reason.UPSTREAM_FAILED: RefusalText(502, "exception", "The FHIR server reported an error."),
+    Reason.TOO_MANY_REQUESTS: RefusalText(
+        429, "throttled", "This client has too many requests in progress; try again shortly."
+    ),
+    Reason.CLIENT_GONE: RefusalText(408, "timeout", "The client closed the connection while its request waited."),
     Reason.OVERLOADED: RefusalText(503, "throttled", "The server is busy; try again shortly."),
     Reason.AUDIT_UNAVAILABLE: RefusalText(
         503, "transient", "This access cannot be recorded now, and is refused; try again later."

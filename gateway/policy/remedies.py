@@ -37,6 +37,7 @@ REMEDIES: Mapping[Reason, str] = {
     "application/fhir+json for a resource",
     Reason.REQUEST_TOO_LARGE: "a smaller request; limits.max_request_body_bytes for its body, "
     "limits.max_binary_bytes for raw content",
+    Reason.REQUEST_TOO_SLOW: "a faster connection; overload.transfer_seconds and overload.transfer_bytes_per_second",
     Reason.BODY_MALFORMED: "one resource of FHIR R4 in JSON, with each member once",
     Reason.PARAMETER_MISSING: "the request with the parameter that the response names",
     Reason.BUNDLE_MALFORMED: "a Bundle with the type batch or transaction, and a request in each of its entries",
@@ -120,6 +121,9 @@ REMEDIES: Mapping[Reason, str] = {
     Reason.UPSTREAM_FAILED: "the log of the FHIR server",
     Reason.AUDIT_UNAVAILABLE: "a sink of audit.events that takes what waits, a larger audit.events.spool_bytes, or "
     "audit.events.when_full: drop",
-    Reason.OVERLOADED: "the request again, later; upstream.pool.connections and upstream.pool.queue",
+    Reason.TOO_MANY_REQUESTS: "fewer requests of this client at once; overload.requests_per_client, "
+    "overload.requests_per_address and upstream.pool.connections_per_client",
+    Reason.CLIENT_GONE: "a client that waits for its answers; upstream.pool.connections if it waits in vain",
+    Reason.OVERLOADED: "the request again, later; upstream.pool.connections, upstream.pool.queue and overload.requests",
     Reason.INTERNAL_ERROR: "a report of the lines of the log with this decision id",
 }

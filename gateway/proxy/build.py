@@ -34,25 +34,21 @@ from gateway.proxy.reading.resource_checks import ResourceChecks
 from gateway.proxy.request_answers import ProxyDependencies
 from gateway.proxy.search_and_history.bundle_response import BundleResponses
 from gateway.proxy.search_and_history.sealed_links import SealedLinks
+from gateway.proxy.shadow.build import build_shadow_links, build_shadowed_answers, build_shadowed_callers
+from gateway.proxy.shadow.shadowed_callers import ShadowedCallers
 from gateway.proxy.undeclared_parameters import record_undeclared_parameters
 from gateway.proxy.user_reach.own_searches import OwnSearches
 from gateway.proxy.user_reach.related_persons import RelatedPersonRules
 from gateway.proxy.user_reach.user_compartments import UserCompartments
-from gateway.proxy.writing.binary_owners import BinaryOwners
-from gateway.proxy.writing.conditions import Conditions
-from gateway.proxy.writing.delete_proofs import DeleteProofs
-from gateway.proxy.writing.stored_states import StoredStates
-from gateway.proxy.writing.transaction_writes import TransactionWrites
-from gateway.proxy.writing.write_executor import WriteExecutor
-from gateway.proxy.writing.write_parts import WriteParts
+from gateway.proxy.writing.build import Writes, build_writes
 from gateway.scopes.model import ANY_TYPE
 from gateway.settings.authorization.issuers import Issuer
 from gateway.settings.model import Settings
 from gateway.settings.serving.upstream import Upstream
 from gateway.storage.backends.store import Store
 from gateway.storage.stored_pages import StoredPages
-from gateway.storage.turns import Turns
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing.tracer import Tracer
 from gateway.upstream.documents.control_client import ControlClient
 from gateway.upstream.documents.document_types import FetchPurpose
 from gateway.upstream.exchange_types import Exchange
@@ -91,6 +87,7 @@ class Proxy:
     app_state: FhirProxy | None
     page_links: PageLinks
     exports: ExportParts
+    shadowed_callers: ShadowedCallers
 
 
 def build_fhir_server(settings: Upstream, exchange: Exchange, base_path: bytes) -> FhirServer:
@@ -105,8 +102,9 @@ def build_proxy(
     telemetry: Telemetry,
     smart_server: LocalSmartServer | None,
     lasting: LastingProxyParts,
+    tracer: Tracer | None = None,
 ) -> Proxy:
-    """The proxy in front of `server`. `control_client` fetches keys and introspects tokens."""
+    """The proxy in front of `server`. `control_client` fetches keys and introspects tokens. `tracer` records spans."""
     configuration = _smart_configuration(settings, smart_server)
     page_links = build_page_links(settings)
     key = settings.paging.key_bytes() or lasting.paging_key
@@ -123,17 +121,22 @@ def build_proxy(
             _record_statement, page_links=page_links, exports=exports, grants=grants, settings=settings
         ),
     )
+    pages = StoredPages(lasting.pages if smart_server is None else smart_server.store)
     sealed_links = SealedLinks(
         Sealer(key),
-        StoredPages(lasting.pages if smart_server is None else smart_server.store),
+        pages,
         public_base=settings.public_base_url,
         lifetime=settings.paging.lifetime_seconds,
     )
-    writes = _build_writes(settings, server, page_links, lasting.turns)
+    writes = build_writes(server, page_links, _build_rewriter(settings), lasting.turns)
+
+    def build_executor(links: SealedLinks) -> DecisionExecutor:
+        return _build_executor(settings, server, links, page_links, capability_statement, exports, writes)
+
     dependencies = ProxyDependencies(
         resolver=build_bearer_resolver(settings, control_client, smart_server, lasting),
         grants=grants,
-        executor=_build_executor(settings, server, sealed_links, page_links, capability_statement, exports, writes),
+        executor=build_executor(sealed_links),
         transaction_writes=writes.transactions,
         sealed_links=sealed_links,
         export_links=exports.links,
@@ -142,6 +145,7 @@ def build_proxy(
             _no_origins if smart_server is None else smart_server.registered_origins,
         ),
         telemetry=telemetry,
+        in_progress=lasting.in_progress,
         realm=settings.public_base_url,
         body_limit=settings.limits.max_request_body_bytes,
         binary_limit=settings.limits.max_binary_bytes,
@@ -149,8 +153,15 @@ def build_proxy(
             settings.limits.bundle_entries, settings.limits.bundle_seconds, settings.upstream.max_verified_body_bytes
         ),
         extra_parameters=settings.upstream.extra_search_parameters,
+        tracer=tracer,
     )
-    application = FhirProxy(urlsplit(settings.public_base_url).path, dependencies)
+    callers, shadow_links = build_shadowed_callers(settings), build_shadow_links(settings, key, pages)
+    answers = (
+        build_shadowed_answers(callers, shadow_links, build_executor, server, page_links, writes.parts, dependencies)
+        if callers
+        else None
+    )
+    application = FhirProxy(urlsplit(settings.public_base_url).path, dependencies, answers)
     smart_configuration = SmartConfiguration(configuration)
     brands = settings.user_access_brands
     brand_bundle = BrandBundleDocument(brands.bundle.read_bytes()) if brands is not None else None
@@ -168,6 +179,7 @@ def build_proxy(
         app_state,
         page_links,
         exports,
+        callers,
     )
 
 
@@ -248,23 +260,6 @@ def build_user_compartments(settings: Settings, server: FhirServer, page_links: 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Writes:
-    """What carries out writes, by themselves and in transactions."""
-
-    stored_states: StoredStates
-    executor: WriteExecutor
-    transactions: TransactionWrites
-
-
-def _build_writes(settings: Settings, server: FhirServer, page_links: PageLinks, turns: Turns) -> _Writes:
-    states, rewriter = StoredStates(server), _build_rewriter(settings)
-    checks = ResourceChecks(server)
-    conditions, binaries = Conditions(server, checks, page_links), BinaryOwners(states, checks)
-    parts = WriteParts(server, states, DeleteProofs(server), conditions, rewriter, turns, binaries)
-    return _Writes(states, WriteExecutor(parts), TransactionWrites(parts))
-
-
 def _build_rewriter(settings: Settings) -> UrlRewriter:
     return UrlRewriter(settings.upstream.base_url, settings.public_base_url, settings.upstream.aliases)
 
@@ -276,12 +271,12 @@ def _build_executor(
     page_links: PageLinks,
     capability_statement: CapabilityStatementEndpoint,
     exports: ExportParts,
-    writes: _Writes,
+    writes: Writes,
 ) -> DecisionExecutor:
     rewriter = _build_rewriter(settings)
     checks = ResourceChecks(server)
     paged_responses = BundleResponses(server, checks, sealed_links, rewriter, page_links)
-    operations = OperationResponses(server, checks, writes.stored_states, paged_responses, rewriter)
+    operations = OperationResponses(server, checks, writes.parts.states, paged_responses, rewriter)
     return DecisionExecutor(
         server,
         checks,

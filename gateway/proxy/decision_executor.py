@@ -40,6 +40,7 @@ from gateway.proxy.request_context import RequestContext
 from gateway.proxy.search_and_history.bundle_response import BundleResponses
 from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.proxy.writing.write_executor import WriteExecutor
+from gateway.telemetry.tracing.spans import SpanName
 
 
 class DecisionExecutor:
@@ -76,7 +77,7 @@ class DecisionExecutor:
         return self._execute(allow, context)
 
     async def _execute(self, allow: Allow, context: RequestContext) -> FhirResponse:
-        if allow.prerequisite is not None and not await self._may_read(allow.prerequisite, context):
+        if allow.prerequisite is not None and not await self.may_read(allow.prerequisite, context):
             raise RequestRefused(Reason.OUT_OF_REACH)
         response_filter = allow.response_filter
         try:
@@ -111,7 +112,8 @@ class DecisionExecutor:
         """The response to a write, of which everything is decided but what depends on what is stored."""
         return await self._writes.execute(allow, content, context)
 
-    async def _may_read(self, reference: Reference, context: RequestContext) -> bool:
+    async def may_read(self, reference: Reference, context: RequestContext) -> bool:
+        """Whether the token can read the resource in its current version. Raises `RequestRefused`."""
         if reference.resource_type == "Binary":
             return await may_read_binary(self._server, reference, context, self._checks)
         return await self._checks.may_read(reference, context)
@@ -142,8 +144,11 @@ class DecisionExecutor:
     ) -> FhirResponse:
         try:
             body = await self._server.fetch(upstream_request, context.trace)
-            text, judgement, version = judge_read_body(body, resource_filter)
-            is_visible = judgement if isinstance(judgement, bool) else await self._checks.is_visible(judgement, context)
+            with context.trace.span(SpanName.VERIFICATION):
+                text, judgement, version = judge_read_body(body, resource_filter)
+                is_visible = (
+                    judgement if isinstance(judgement, bool) else await self._checks.is_visible(judgement, context)
+                )
         except (MalformedResourceError, RequestRefused) as error:
             raise await self._as_not_found(error, resource_filter.reference.resource_type, context) from error
         if not is_visible:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gateway.asgi.client_certificate import is_presented_with
 from gateway.asgi.cors import ANY_ORIGIN
 from gateway.asgi.refusal import RequestRefused, refusal_response
+from gateway.asgi.requests_in_progress import of_address
 from gateway.asgi.response import FhirResponse, StreamedBody, send_response
 from gateway.asgi.types import CONNECTION, WHOLE_RESPONSE, Receive, Scope, Send
 from gateway.credentials.token_refused import TokenRefused
@@ -21,20 +22,19 @@ from gateway.policy.permission.access import Access
 from gateway.policy.permission.grant import Grant
 from gateway.policy.reasons import Reason
 from gateway.proxy.bearer_token.connection_memory import ConnectionMemory
-from gateway.proxy.incoming_request import (
-    IncomingRequest,
-    choose_request_id,
-    join_headers,
-    read_traceparent,
-)
+from gateway.proxy.incoming_request import IncomingRequest, choose_request_id, join_headers
 from gateway.proxy.kept_events import keep_event
 from gateway.proxy.record_response import record_response
 from gateway.proxy.request_answers import ProxyDependencies, RequestAnswers
-from gateway.proxy.upstream_trace import UpstreamTrace
+from gateway.proxy.upstream_trace import open_trace
 from gateway.telemetry.audit_events.request_events import Answer
 from gateway.telemetry.request_record import RequestRecord
+from gateway.telemetry.tracing.spans import SpanName
+from gateway.upstream.caller import Caller, ClientKey
 
 _METADATA_PATH = b"/metadata"
+# Whoever is refused for these reasons has to wait a moment, also if it does not want to.
+_THROTTLED = frozenset({Reason.TOO_MANY_REQUESTS, Reason.OVERLOADED})
 _NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -58,7 +58,7 @@ class FhirProxy:
 
         Without `answers`, it is that of the FHIR server's records.
         """
-        self._base_length = len(base_path)
+        self._base_path, self._base_length = base_path, len(base_path)
         self._dependencies = dependencies
         self._answers: Answers = RequestAnswers(dependencies) if answers is None else answers
         # A decision id is this process's random prefix and a counter: unique across processes, and cheap.
@@ -70,24 +70,24 @@ class FhirProxy:
         started_at = time.perf_counter()
         method, headers = scope["method"], join_headers(scope["headers"])
         decision_id = f"{self._process_id}-{next(self._counter):x}"
-        trace = UpstreamTrace(
-            choose_request_id(headers.get(b"x-request-id"), decision_id),
-            traceparent=read_traceparent(headers.get(b"traceparent")),
-        )
+        request_id = choose_request_id(headers.get(b"x-request-id"), decision_id)
+        trace = open_trace(request_id, headers, self._dependencies.tracer)
         client = scope["client"]
         record = RequestRecord(
-            method, decision_id, trace.request_id.decode("ascii"), time.time(), client[0] if client else None
+            method, decision_id, request_id.decode("ascii"), time.time(), client[0] if client else None
         )
+        record.trace_id = trace.trace_id
         path = scope["raw_path"][self._base_length :]
         request = IncomingRequest(method, path, scope["query_string"], headers, receive, trace)
         extensions = scope.get("extensions", _NO_EXTENSIONS)
+        connection = extensions.get(CONNECTION) or ConnectionMemory()
         try:
             if method == "OPTIONS":
                 response = FhirResponse(204, Reason.PERMITTED, b"")
             else:
-                connection = extensions.get(CONNECTION) or ConnectionMemory()
                 response = await self._handle(request, connection, scope, record)
         except RequestRefused as refused:
+            connection.is_held_back = refused.deny.reason in _THROTTLED
             response = refusal_response(refused, realm=self._dependencies.realm)
         except Exception:
             self._dependencies.telemetry.log_fault(record)
@@ -95,7 +95,7 @@ class FhirProxy:
         except asyncio.CancelledError:
             # The gateway ends before the FHIR server has responded. What was asked of it may happen all the same.
             self._dependencies.telemetry.keep_event(record, Answer())
-            self._report(record, trace, started_at)
+            self._report(record, request, started_at)
             raise
         record_response(response, record)
         kept = keep_event(response, record, self._dependencies.telemetry, self._dependencies.realm)
@@ -113,17 +113,24 @@ class FhirProxy:
                 record_response(response, record)
                 if response.body.is_judged:
                     self._dependencies.telemetry.keep_event(record, Answer(is_end=True))
-            self._report(record, trace, started_at)
+            self._report(record, request, started_at)
 
-    def _report(self, record: RequestRecord, trace: UpstreamTrace, started_at: float) -> None:
+    def _report(self, record: RequestRecord, request: IncomingRequest, started_at: float) -> None:
+        trace = request.trace
         record.upstream_seconds = trace.waited_seconds
         record.duration_seconds = time.perf_counter() - started_at
         self._dependencies.telemetry.add_request(record)
+        if trace.spans is not None and self._dependencies.tracer is not None:
+            self._dependencies.tracer.finish_request(trace.spans, record, self._base_path, request.path)
+            trace.spans = None
 
     async def _handle(
         self, request: IncomingRequest, connection: ConnectionMemory, scope: Scope, record: RequestRecord
     ) -> FhirResponse:
         if request.path == _METADATA_PATH:
+            address = of_address(record.remote_address)
+            self._admit(address, scope)
+            request.trace.caller = Caller(address, connection.waits)
             return await self._answers.metadata(request, record)
         if self._dependencies.telemetry.refuses_requests:
             raise RequestRefused(Reason.AUDIT_UNAVAILABLE)
@@ -132,7 +139,7 @@ class FhirProxy:
         access = self._dependencies.resolver.resolve_cached(authorization, connection, now)
         record.token_cached = access is not None
         if access is None:
-            access = await self._resolve_token(authorization, now)
+            access = await self._resolve_token(request, record)
         if isinstance(access, TokenRefused):
             record.refused_token = access.claims
             # A new exception: a cached one that is raised repeatedly would accumulate tracebacks.
@@ -140,14 +147,32 @@ class FhirProxy:
         record.access = access
         if not is_presented_with(access.certificate_thumbprint, scope):
             raise RequestRefused(Reason.TOKEN_CERTIFICATE_MISSING)
+        client = (access.issuer, access.client_id)
+        self._admit(client, scope)
+        request.trace.caller = Caller(client, connection.waits)
         grant = self._dependencies.grants.for_access(access)
         return await self._answers.answer(request, access, grant, record)
 
-    async def _resolve_token(self, authorization: bytes | None, now: float) -> Access | TokenRefused:
+    def _admit(self, client: ClientKey, scope: Scope) -> None:
+        """Count the request as one in progress. Raises `RequestRefused` if the client has too many."""
+        reason = self._dependencies.in_progress.admit(client, scope)
+        if reason is not None:
+            raise RequestRefused(reason)
+
+    async def _resolve_token(self, request: IncomingRequest, record: RequestRecord) -> Access | TokenRefused:
+        """Check a token that is not known. Meanwhile the request counts for its address: anybody can send one."""
+        address, in_progress = of_address(record.remote_address), self._dependencies.in_progress
+        reason = in_progress.enter_unproven(address)
+        if reason is not None:
+            raise RequestRefused(reason)
         try:
-            return await self._dependencies.resolver.resolve(authorization, now)
+            with request.trace.span(SpanName.TOKEN):
+                authorization = request.headers.get(b"authorization")
+                return await self._dependencies.resolver.resolve(authorization, record.arrived_at)
         except TokenRefused as refused:
             return refused
+        finally:
+            in_progress.leave(address)
 
     def _add_headers(self, response: FhirResponse, request: IncomingRequest, record: RequestRecord) -> None:
         cors, origin = self._dependencies.cors, request.headers.get(b"origin")

@@ -1,7 +1,6 @@
 """Sends requests to the FHIR server, and accepts its responses only in the expected form."""
 
 import re
-import time
 from functools import lru_cache
 from typing import NoReturn, Protocol
 
@@ -12,8 +11,9 @@ from gateway.fhir.resources.resource import MalformedResourceError, check_utf8, 
 from gateway.policy.decision_types import UpstreamRequest, UpstreamWrite
 from gateway.policy.reasons import Reason
 from gateway.proxy.content_left_out import read_without_content
-from gateway.proxy.upstream_trace import UpstreamTrace
+from gateway.proxy.upstream_trace import Question, UpstreamTrace
 from gateway.upstream.exchange_types import (
+    CallerGone,
     Exchange,
     Headers,
     MalformedResponse,
@@ -22,6 +22,7 @@ from gateway.upstream.exchange_types import (
     RequestContent,
     Response,
     ResponseTooLarge,
+    ShareExhausted,
     Unreachable,
     UpstreamError,
     UpstreamTimeout,
@@ -55,6 +56,8 @@ _FAILURE_REASONS: dict[type[UpstreamError], Reason] = {
     MalformedResponse: Reason.UPSTREAM_MALFORMED,
     ResponseTooLarge: Reason.UPSTREAM_TOO_LARGE,
     PoolExhausted: Reason.OVERLOADED,
+    ShareExhausted: Reason.TOO_MANY_REQUESTS,
+    CallerGone: Reason.CLIENT_GONE,
 }
 _REJECTIONS = frozenset({Reason.UPSTREAM_REJECTED, Reason.NOT_FOUND})
 
@@ -96,14 +99,16 @@ class FhirServer:
 
     async def fetch(self, upstream_request: UpstreamRequest, trace: UpstreamTrace) -> bytes:
         """The complete body, compact. Raises `RequestRefused` unless the response is a 200 with FHIR JSON in UTF-8."""
-        started_at = time.perf_counter()
+        question = trace.ask()
         try:
-            response = await self._exchange.send(self._build_request(upstream_request, trace, FHIR_JSON))
+            request = self._build_request(upstream_request, trace, question, FHIR_JSON)
+            response = await self._exchange.send(request)
+            question.status = response.status
             body = await read_json(response, self.body_limit)
         except UpstreamError as error:
-            raise failure(error) from error
+            raise failure(error, question) from error
         finally:
-            trace.add_wait(time.perf_counter() - started_at)
+            trace.add_answer(question)
         try:
             check_utf8(body)
             return remove_white_space(body)
@@ -138,17 +143,24 @@ class FhirServer:
         self, upstream_request: UpstreamRequest, trace: UpstreamTrace, accept: bytes = FHIR_JSON
     ) -> Response:
         """The response with its body still unread. Raises `RequestRefused` if there is no response."""
-        return await self.send(self._build_request(upstream_request, trace, accept), trace)
+        question = trace.ask()
+        return await self._send(self._build_request(upstream_request, trace, question, accept), trace, question)
 
     async def send(self, request: Request, trace: UpstreamTrace) -> Response:
         """The response to a complete request, with its body still unread. Raises `RequestRefused` if there is none."""
-        started_at = time.perf_counter()
+        question = trace.ask()
+        question.request = msgspec.structs.replace(request, caller=trace.caller)
+        return await self._send(question.request, trace, question)
+
+    async def _send(self, request: Request, trace: UpstreamTrace, question: Question) -> Response:
         try:
-            return await self._exchange.send(request)
+            response = await self._exchange.send(request)
+            question.status = response.status
+            return response
         except UpstreamError as error:
-            raise failure(error) from error
+            raise failure(error, question) from error
         finally:
-            trace.add_wait(time.perf_counter() - started_at)
+            trace.add_answer(question)
 
     async def send_write(
         self, write: UpstreamWrite, trace: UpstreamTrace, upload: ContentToSend | None = None
@@ -158,12 +170,14 @@ class FhirServer:
         The body cannot be read as a refusal: the write is done, whatever the body is. Of an `upload` it is without the
         content.
         """
-        started_at = time.perf_counter()
+        question = trace.ask()
         try:
-            request = self._build_write(write, trace)
+            request = self._build_write(write, trace, question)
+            trace.stay()
             if upload is not None:
                 request = msgspec.structs.replace(request, body=b"", content=upload.put_into(write.body))
             response = await self._exchange.send(request)
+            question.status = response.status
             if response.status not in _WRITTEN:
                 await response.aclose()
                 raise RequestRefused(_write_failure_reason(response.status, write))
@@ -176,41 +190,49 @@ class FhirServer:
             except (UpstreamError, MalformedResourceError):
                 body = b""
         except UpstreamError as error:
-            raise failure(error) from error
+            raise failure(error, question) from error
         finally:
-            trace.add_wait(time.perf_counter() - started_at)
+            trace.add_answer(question)
         return WriteAnswer(response.status, tuple(response.headers), body if head.is_json else b"")
 
-    def _build_write(self, write: UpstreamWrite, trace: UpstreamTrace) -> Request:
+    def _build_write(self, write: UpstreamWrite, trace: UpstreamTrace, question: Question) -> Request:
         target = self.base_path + write.path.encode() + (b"?" + write.query.encode() if write.query else b"")
         target = target or b"/"
         headers: Headers = (*_JSON_HEADERS, _REPRESENTATION)
         if write.method != "DELETE":
             headers += (_RESOURCE,)
-        if write.if_match is not None:
-            headers += ((b"if-match", f'W/"{write.if_match}"'.encode()),)
         if write.if_none_match:
             headers += ((b"if-none-match", b"*"),)
+        varying = question.headers
+        if write.if_match is not None:
+            varying += ((b"if-match", f'W/"{write.if_match}"'.encode()),)
         if write.if_none_exist:
-            headers += ((b"if-none-exist", write.if_none_exist.encode()),)
-        return Request(write.method.encode(), target, headers, write.body, trace.headers)
+            varying += ((b"if-none-exist", write.if_none_exist.encode()),)
+        question.request = Request(write.method.encode(), target, headers, write.body, varying, caller=trace.caller)
+        return question.request
 
-    def _build_request(self, upstream_request: UpstreamRequest, trace: UpstreamTrace, accept: bytes) -> Request:
+    def _build_request(
+        self, upstream_request: UpstreamRequest, trace: UpstreamTrace, question: Question, accept: bytes
+    ) -> Request:
         path = self.base_path + upstream_request.path.encode()
-        request_headers = trace.headers
         headers: Headers = _JSON_HEADERS if accept is FHIR_JSON else ((b"accept", accept),)
         if upstream_request.is_search:
             headers += _SEARCH_HEADERS
         query = upstream_request.query.encode()
+        method, target, body = b"GET", path + b"?" + query if query else path or b"/", b""
         if upstream_request.body:
-            return Request(b"POST", path, (*headers, _RESOURCE), upstream_request.body, request_headers)
-        if len(query) > _MAX_QUERY_LENGTH and (upstream_request.is_search or upstream_request.may_be_form):
-            return Request(b"POST", path + b"/_search", (*headers, _FORM), query, request_headers)
-        return Request(b"GET", path + b"?" + query if query else path or b"/", headers, varying_headers=request_headers)
+            trace.stay()
+            method, target, headers, body = b"POST", path, (*headers, _RESOURCE), upstream_request.body
+        elif len(query) > _MAX_QUERY_LENGTH and (upstream_request.is_search or upstream_request.may_be_form):
+            method, target, headers, body = b"POST", path + b"/_search", (*headers, _FORM), query
+        question.request = Request(method, target, headers, body, question.headers, caller=trace.caller)
+        return question.request
 
 
-def failure(error: UpstreamError) -> RequestRefused:
-    """The refusal for an exchange that failed."""
+def failure(error: UpstreamError, question: Question | None = None) -> RequestRefused:
+    """The refusal for an exchange that failed, which is noted in the `question`."""
+    if question is not None:
+        question.error = error
     return RequestRefused(_FAILURE_REASONS[type(error)])
 
 

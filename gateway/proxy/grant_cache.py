@@ -87,7 +87,9 @@ class GrantCache:
             grant = self._shared_grant(access, facts)
             decision = decide(interaction, grant)
         if isinstance(decision, Deny):
-            raise RequestRefused.from_decision(decision)
+            refused = RequestRefused.from_decision(decision)
+            refused.decided_under = grant
+            raise refused
         if isinstance(decision, NeedUserCompartments):
             # The fact was looked up and is still missing, so the user reaches nothing.
             raise RequestRefused(Reason.USER_REACH_UNKNOWN)

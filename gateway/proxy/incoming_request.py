@@ -18,8 +18,6 @@ from gateway.proxy.fhir_server import FHIR_JSON
 from gateway.proxy.upstream_trace import UpstreamTrace
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9\-._]{1,64}")
-# Version 00, a trace and a span that are not all zeros, and flags.
-_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 # Headers that change what a request means or how it is read. Without them, method, path, query and Accept say it all.
 _MEANINGFUL_HEADERS = frozenset(
@@ -77,14 +75,6 @@ def choose_request_id(sent_by_client: bytes | None, decision_id: str) -> bytes:
     return decision_id.encode()
 
 
-def read_traceparent(sent_by_client: bytes | None) -> bytes | None:
-    """The trace that the client is in, if it is well formed (W3C Trace Context 3.2.2); else none is passed on.
-
-    What else a client says of its trace (`tracestate`) is text of its own, and stays here.
-    """
-    return sent_by_client if sent_by_client is not None and _TRACEPARENT.fullmatch(sent_by_client) else None
-
-
 def parse_interaction(
     method: str,
     path: bytes,
@@ -136,6 +126,8 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     size = 0
     while True:
         message = await receive()
+        if message.get("too_slow"):
+            raise RequestRefused(Reason.REQUEST_TOO_SLOW)
         if message["type"] == "http.disconnect":
             raise RequestRefused(Reason.QUERY_MALFORMED, hint="The connection was closed before the body ended.")
         chunk = message.get("body", b"")

@@ -16,6 +16,11 @@ from gateway.proxy.incoming_request import parse_interaction
 from gateway.proxy.request_answers import ProxyDependencies
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.upstream_trace import UpstreamTrace
+from gateway.telemetry.tracing.spans import CURRENT_SPANS
+from gateway.upstream.caller import Caller
+
+# What pages look up counts together, as one client at the connections to the FHIR server.
+_PAGES = Caller(("", "smart-server"))
 
 
 class InternalRequests:
@@ -26,7 +31,7 @@ class InternalRequests:
 
     async def get(self, access: Access, path: str, pairs: Sequence[tuple[str, str]] = ()) -> Mapping[str, Any]:
         """The response to a GET, as far as `access` permits it. Raises `RequestRefused`."""
-        now, trace = time.time(), UpstreamTrace(b"smart-server")
+        now, trace = time.time(), UpstreamTrace(b"smart-server", spans=CURRENT_SPANS.get(), caller=_PAGES)
         query = encode_pairs(tuple(pairs)).encode()
         interaction = parse_interaction("GET", path.encode(), query, {}, b"", self._dependencies.extra_parameters)
         grants = self._dependencies.grants

@@ -35,6 +35,7 @@ from gateway.proxy.reading.resource_checks import ResourceChecks
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.search_and_history.bundle_response import BundleResponses
 from gateway.proxy.writing.stored_states import StoredStates
+from gateway.telemetry.tracing.spans import SpanName
 
 
 class OperationResponses:
@@ -63,12 +64,19 @@ class OperationResponses:
             return await self._paged_responses.respond(allow, operation_filter, context)
         body = await self._fetch(allow, context)
         members, text = read_resource(body)
+        if isinstance(operation_filter.answer, JudgedAnswer) and read_type(members) == "Bundle":
+            return await self._paged_responses.respond(allow, operation_filter, context, first_page=body)
+        with context.trace.span(SpanName.VERIFICATION):
+            return await self._judge(members, text, operation_filter, context)
+
+    async def _judge(
+        self, members: Members, text: bytes, operation_filter: OperationFilter, context: RequestContext
+    ) -> FhirResponse:
+        """The response to an operation whose answer is a single resource."""
         answer = operation_filter.answer
         match answer:
             case JudgedAnswer():
                 resource_type = read_type(members)
-                if resource_type == "Bundle":
-                    return await self._paged_responses.respond(allow, operation_filter, context, first_page=body)
                 if resource_type == "Parameters":
                     return self._respond_with_parameters(text, operation_filter)
                 if resource_type is None or is_operation_outcome(members):

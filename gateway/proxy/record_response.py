@@ -1,6 +1,9 @@
-"""Copies the facts of a response into the record of its request."""
+"""Copies the facts of a response, and of the decision before it, into the record of a request."""
 
+from gateway.asgi.refusal import RequestRefused
 from gateway.asgi.response import FhirResponse
+from gateway.policy.permission.grant import Grant
+from gateway.policy.reasons import Reason
 from gateway.telemetry.request_record import RequestRecord
 
 
@@ -17,3 +20,14 @@ def record_response(response: FhirResponse, record: RequestRecord) -> None:
         record.response_bytes = len(response.body)
     else:
         record.streamed = not response.body.is_judged
+
+
+def record_permission(grant: Grant, record: RequestRecord) -> None:
+    """The policy lets the request through, under this grant."""
+    record.decision, record.grant = Reason.PERMITTED, grant
+
+
+def record_refusal(refused: RequestRefused, record: RequestRecord) -> None:
+    """The policy refuses the request, if it was the policy that did."""
+    if refused.decided_under is not None:
+        record.decision, record.grant = refused.deny.reason, refused.decided_under

@@ -7,8 +7,10 @@ import msgspec
 
 from gateway.asgi.cors import CorsPolicy
 from gateway.asgi.refusal import RequestRefused
+from gateway.asgi.requests_in_progress import RequestsInProgress
 from gateway.asgi.response import FhirResponse
 from gateway.fhir.request.binary_body import is_raw_upload
+from gateway.fhir.request.content import WrittenContent
 from gateway.fhir.request.interaction import (
     BundleKind,
     Capabilities,
@@ -18,6 +20,7 @@ from gateway.fhir.request.interaction import (
     ExportStatus,
     Interaction,
     PagingLink,
+    Write,
     WriteKind,
 )
 from gateway.fhir.request.interaction_url import format_interaction_url
@@ -43,6 +46,7 @@ from gateway.proxy.incoming_request import (
     parse_written_content,
     read_body,
 )
+from gateway.proxy.record_response import record_permission, record_refusal
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.search_and_history.sealed_links import SealedLinks
 from gateway.proxy.writing.binary_upload import open_upload, without_representation
@@ -50,6 +54,8 @@ from gateway.proxy.writing.transaction_writes import TransactionWrites
 from gateway.telemetry.audit_events.named_patients import patients_of_body
 from gateway.telemetry.request_record import RequestRecord
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing.spans import SpanName
+from gateway.telemetry.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,13 @@ class ProxyDependencies:
     export_links: ExportLinks
     cors: CorsPolicy
     telemetry: Telemetry
+    in_progress: RequestsInProgress
     realm: str
     body_limit: int
     binary_limit: int
     bundle_limits: BundleLimits
     extra_parameters: Mapping[str, Mapping[str, SearchType]] = field(default_factory=dict)
+    tracer: Tracer | None = None
 
 
 class RequestAnswers:
@@ -87,16 +95,11 @@ class RequestAnswers:
         self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
     ) -> FhirResponse:
         """The response, as far as the grant of `access` permits it. Raises `RequestRefused`."""
-        allow, context = self._decisions.get(request, access, grant, record.arrived_at) or await self._parse_and_decide(
-            request, access, grant, record
-        )
-        record.interaction = context.interaction
-        if isinstance(allow, Allow):
-            return await self._dependencies.executor.execute(allow, context)
-        if isinstance(allow, AllowBundle):
-            execution = self._batches if allow.kind is BundleKind.BATCH else self._transactions
-            return await execution.execute(allow, request, access, context.grant, record)
-        return await self._write(allow, request, context, record)
+        known = self._decisions.get(request, access, grant, record.arrived_at)
+        if known is not None:
+            return await self._carry_out(*known, request, record)
+        record.interaction = await self.parse(request)
+        return await self._answer_parsed(record.interaction, request, access, grant, record)
 
     async def metadata(self, request: IncomingRequest, record: RequestRecord) -> FhirResponse:
         """The FHIR server's CapabilityStatement, as far as it holds here. Raises `RequestRefused`."""
@@ -104,6 +107,29 @@ class RequestAnswers:
         if not isinstance(record.interaction, Capabilities):
             raise RequestRefused(Reason.INTERACTION_NOT_SUPPORTED)
         return await self._dependencies.executor.capability_statement(request.trace, record.arrived_at)
+
+    async def _answer_parsed(
+        self, interaction: Interaction, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
+    ) -> FhirResponse:
+        with request.trace.span(SpanName.DECISION):
+            try:
+                allow, context = await self._decide_on(interaction, request, access, grant, record.arrived_at)
+            except RequestRefused as refused:
+                record_refusal(refused, record)
+                raise
+        return await self._carry_out(allow, context, request, record)
+
+    async def _carry_out(
+        self, allow: Permitted, context: RequestContext, request: IncomingRequest, record: RequestRecord
+    ) -> FhirResponse:
+        record.interaction = context.interaction
+        record_permission(context.grant, record)
+        if isinstance(allow, Allow):
+            return await self._dependencies.executor.execute(allow, context)
+        if isinstance(allow, AllowBundle):
+            execution = self._batches if allow.kind is BundleKind.BATCH else self._transactions
+            return await execution.execute(allow, request, context.access, context.grant, record)
+        return await self._write(allow, request, context, record)
 
     async def _write(
         self, allow: AllowWrite, request: IncomingRequest, context: RequestContext, record: RequestRecord
@@ -116,22 +142,27 @@ class RequestAnswers:
                 record.written_patients = tuple(patients_of_body(resource.text))
             context = msgspec.structs.replace(context, upload=upload)
             return await self._dependencies.executor.execute_write(without_representation(allow), resource, context)
-        has_content = allow.write.kind is not WriteKind.DELETE
+        content = await self._read_content(allow.write, request, record)
+        return await self._dependencies.executor.execute_write(allow, content, context)
+
+    async def _read_content(
+        self, write: Write, request: IncomingRequest, record: RequestRecord
+    ) -> WrittenContent | None:
+        """What is written; None for a delete. Raises `RequestRefused`."""
+        has_content = write.kind is not WriteKind.DELETE
         body = await read_body(request.receive, self._dependencies.body_limit) if has_content else b""
         if self._dependencies.telemetry.keeps_events:
             record.written_patients = tuple(patients_of_body(body))
-        content = parse_written_content(allow.write, request.headers, body)
-        return await self._dependencies.executor.execute_write(allow, content, context)
+        return parse_written_content(write, request.headers, body)
 
-    async def _parse_and_decide(
-        self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
+    async def _decide_on(
+        self, interaction: Interaction, request: IncomingRequest, access: Access, grant: Grant, now: float
     ) -> tuple[Permitted, RequestContext]:
-        interaction = record.interaction = await self.parse(request)
         if isinstance(interaction, PagingLink):
-            return await self._follow_paging_link(interaction, request, access, grant, record.arrived_at)
+            return await self._follow_paging_link(interaction, request, access, grant, now)
         if isinstance(interaction, ExportStatus | ExportCancel | ExportFile):
-            return await self._follow_export_link(interaction, request, access, grant, record.arrived_at)
-        allow, context = await self._decide(interaction, request, access, grant, record.arrived_at)
+            return await self._follow_export_link(interaction, request, access, grant, now)
+        allow, context = await self._decide(interaction, request, access, grant, now)
         # Whether an export may start depends on a header, which is no part of the cache's key.
         if isinstance(allow, Allow) and not isinstance(interaction, ExportKickoff):
             self._decisions.put(request, grant, context, allow)

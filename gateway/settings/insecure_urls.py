@@ -36,6 +36,10 @@ def _audit_token_endpoint(settings: "Settings") -> _Urls:
         yield ("audit", "events", "server", "authentication", "token_endpoint"), authentication.token_endpoint
 
 
+def _admin_url(settings: "Settings") -> _Urls:
+    yield ("admin", "base_url"), settings.admin.base_url
+
+
 def _storage_urls(settings: "Settings") -> _Urls:
     """What is fetched from there is verified, but the URLs themselves are all that is needed to read it."""
     for index, base in enumerate(settings.bulk_export.file_bases):
@@ -90,6 +94,7 @@ INSECURE_URL_RULES: tuple[Callable[["Settings"], Iterator[Conflict]], ...] = tup
     for find_urls in (
         _public_url,
         _app_state_url,
+        _admin_url,
         _upstream_token_endpoint,
         _audit_token_endpoint,
         _storage_urls,

@@ -16,14 +16,19 @@ from gateway.settings.enforcement.bulk_export import BulkExport
 from gateway.settings.enforcement.compartments import Compartments, PanelSearch
 from gateway.settings.enforcement.operations import OperationEntries, operation_conflicts, operation_rules
 from gateway.settings.enforcement.record_rules import RecordRules
+from gateway.settings.enforcement.shadow import Shadow
 from gateway.settings.enforcement.user_access_brands import UserAccessBrands
 from gateway.settings.enforcement.writes import Writes
 from gateway.settings.section import Conflict, Section, conflict_rule
 from gateway.settings.section_conflicts import CROSS_SECTION_RULES
+from gateway.settings.serving.admin import Admin
 from gateway.settings.serving.audit import Audit
 from gateway.settings.serving.listen import Listen
+from gateway.settings.serving.overload import Overload
+from gateway.settings.serving.recording import Recording
 from gateway.settings.serving.reload import Reload
 from gateway.settings.serving.shutdown import Shutdown
+from gateway.settings.serving.tracing import Tracing
 from gateway.settings.serving.upstream import (
     Authentication,
     BasicAuthentication,
@@ -48,6 +53,7 @@ from gateway.settings.setting_types import (
 )
 
 __all__ = [
+    "Admin",
     "Algorithm",
     "Audit",
     "Authentication",
@@ -65,15 +71,18 @@ __all__ = [
     "Listen",
     "MetricsListen",
     "NoAuthentication",
+    "Overload",
     "Paging",
     "PanelSearch",
     "Pool",
+    "Recording",
     "Reload",
     "Settings",
     "Shutdown",
     "SmartServer",
     "Tls",
     "TokenCache",
+    "Tracing",
     "Upstream",
     "Writes",
 ]
@@ -151,6 +160,7 @@ class Settings(Section):
     ] = False
     listen: Annotated[Listen, Field(description="Where apps reach the gateway.")] = Listen()
     metrics: Annotated[MetricsListen, Field(description="Where Prometheus reaches the gateway.")] = MetricsListen()
+    admin: Annotated[Admin, Field(description="The admin port, for those who run the gateway.")] = Admin()
     shutdown: Annotated[Shutdown, Field(description="How the gateway stops.")] = Shutdown()
     reload: Annotated[Reload, Field(description="When a changed configuration comes into force without a restart.")] = (
         Reload()
@@ -173,6 +183,13 @@ class Settings(Section):
     record_rules: Annotated[
         RecordRules, Field(description="Rules about records beside the scopes: they take away from what scopes permit.")
     ] = RecordRules()
+    shadow: Annotated[
+        tuple[Shadow, ...],
+        Field(
+            description="Shadow mode: the clients whose requests are decided but, for a while, not held to it, so that "
+            "it is seen what enforcement would break. See docs/shadow-mode.md."
+        ),
+    ] = ()
     operations: Annotated[
         Annotated[OperationEntries, AfterValidator(to_read_only), PlainSerializer(to_plain_dict)],
         Field(
@@ -198,11 +215,24 @@ class Settings(Section):
         Field(description="What apps may keep here for themselves (SMART app state); without it, nothing."),
     ] = None
     limits: Annotated[Limits, Field(description="How large a request may be.")] = Limits()
+    overload: Annotated[Overload, Field(description="What one client may have at once, and how slow it may be.")] = (
+        Overload()
+    )
     writes: Annotated[Writes, Field(description="What apps may change.")] = Writes()
     cors: Annotated[Cors, Field(description="Browser apps on other origins.")] = Cors()
     paging: Annotated[Paging, Field(description="Paging links.")] = Paging()
     bulk_export: Annotated[BulkExport, Field(description="Bulk exports.")] = BulkExport()
     audit: Annotated[Audit, Field(description="One line of JSON for every decision.")] = Audit()
+    tracing: Annotated[
+        Tracing | None,
+        Field(
+            description="Spans for OpenTelemetry, in the background and without anything of patients; without it, "
+            "there are none. Needs `pip install 'smart-fhir-gateway[otel]'`, which the image has."
+        ),
+    ] = None
+    recording: Annotated[
+        Recording, Field(description="Requests without ids and values, on which `policy diff` tries a configuration.")
+    ] = Recording()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="The lowest level that is logged.")
     ] = "info"

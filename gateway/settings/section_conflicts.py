@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from gateway.oauth.client.client import BY_CERTIFICATE, AuthenticationMethod
 from gateway.settings.authorization.weak_secrets import WEAK_SECRET_RULES
+from gateway.settings.enforcement.shadow import shadow_conflicts
 from gateway.settings.insecure_urls import INSECURE_URL_RULES
 from gateway.settings.section import Conflict
 
@@ -19,6 +20,29 @@ def _same_port(settings: "Settings") -> Iterator[Conflict]:
     listen, metrics = settings.listen, settings.metrics
     if listen.port and (listen.host, listen.port) == (metrics.host, metrics.port):
         yield Conflict(("metrics", "port"), "must differ from listen.port")
+
+
+def _same_admin_port(settings: "Settings") -> Iterator[Conflict]:
+    admin = settings.admin
+    for name, other in (("listen", settings.listen), ("metrics", settings.metrics)):
+        if admin.port and (admin.host, admin.port) == (other.host, other.port):
+            yield Conflict(("admin", "port"), f"must differ from {name}.port")
+
+
+def _admin_without_store(settings: "Settings") -> Iterator[Conflict]:
+    if settings.admin.port is not None and settings.smart_server is None:
+        yield Conflict(("admin", "port"), "needs smart_server, whose store has the sessions of administrators")
+
+
+def _unknown_admin_provider(settings: "Settings") -> Iterator[Conflict]:
+    provider, smart_server = settings.admin.provider, settings.smart_server
+    if provider is None or smart_server is None:
+        return
+    known = {getattr(entry, "issuer", None): entry for entry in smart_server.identity_providers}
+    if provider.issuer not in known:
+        yield Conflict(("admin", "provider", "issuer"), "must be that of one of smart_server.identity_providers")
+    elif getattr(known[provider.issuer], "roles_claim", None) is None:
+        yield Conflict(("admin", "provider", "issuer"), "is of a provider without roles_claim, which tells no roles")
 
 
 def _gateway_calls_itself(settings: "Settings") -> Iterator[Conflict]:
@@ -129,6 +153,9 @@ CROSS_SECTION_RULES: tuple[Rule, ...] = (
     *WEAK_SECRET_RULES,
     _any_origin,
     _same_port,
+    _same_admin_port,
+    _admin_without_store,
+    _unknown_admin_provider,
     _gateway_calls_itself,
     _nobody_issues_tokens,
     _two_authorization_servers,
@@ -140,4 +167,5 @@ CROSS_SECTION_RULES: tuple[Rule, ...] = (
     _repeated_issuers,
     _panel_that_apps_extend,
     _clients_without_certificates,
+    shadow_conflicts,
 )

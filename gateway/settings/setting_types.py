@@ -5,6 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +20,8 @@ _ARGON2_HASH = re.compile(r"\$argon2(id|i|d)(\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za
 # How the store keeps random secrets (`gateway.oauth.client.client.digest_secret`).
 _SHA256_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MIN_KEY_BYTES = 32
+# RFC 3339, with a time and a zone.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 # What requests to the FHIR server can be built on, and what a route can be made of.
 _PATH = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*")
 # The two invisible characters that the spelling of some languages requires (Unicode 23.2).
@@ -55,6 +58,12 @@ def _check_argon2_hash(value: str) -> str:
 def _check_secret_hash(value: str) -> str:
     if _SHA256_DIGEST.fullmatch(value) is None:
         _check_argon2_hash(value)
+    return value
+
+
+def _check_token_hash(value: str) -> str:
+    if _SHA256_DIGEST.fullmatch(value) is None:
+        raise ValueError("must be sha256: and 64 hexadecimal digits; `admin token` prints a token and its hash")
     return value
 
 
@@ -121,6 +130,17 @@ def _check_network(value: str) -> str:
     return value
 
 
+def _check_moment(value: str) -> str:
+    if _MOMENT.fullmatch(value) is not None:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return value
+    raise ValueError("must be a date and a time with its zone, such as 2027-01-31T18:00:00Z")
+
+
 def _check_resource_type(value: str) -> str:
     if value not in RESOURCE_TYPES:
         raise ValueError(f"must be a resource type of FHIR R4, and {value!r} is none")
@@ -178,12 +198,18 @@ Line = Annotated[str, AfterValidator(_check_line), _described(pattern=r"\S")]
 Word = Annotated[str, AfterValidator(_check_word), _described(pattern=r"^[!-~]+$")]
 Argon2Hash = Annotated[str, AfterValidator(_check_argon2_hash), _described(pattern=r"^\$argon2")]
 SecretHash = Annotated[str, AfterValidator(_check_secret_hash), _described(pattern=r"^(\$argon2|sha256:)")]
+TokenHash = Annotated[str, AfterValidator(_check_token_hash), _described(pattern=r"^sha256:[0-9a-f]{64}$")]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 KeySecret = Annotated[SecretStr, AfterValidator(_check_key)]
 Url = Annotated[str, AfterValidator(_check_url), _described(pattern=r"^https?://[^/@#]+(/[^#]*)?$")]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url), _described(pattern=r"^https?://[^/@#?]+(/[^#?]*[^/#?])?$")]
 Origin = Annotated[str, AfterValidator(_check_origin), _described(pattern=r"^(\*|https?://[^/@#?]+)$")]
 Network = Annotated[str, AfterValidator(_check_network), _described(pattern=r"^[0-9A-Fa-f.:]+(/[0-9]+)?$")]
+Moment = Annotated[
+    str,
+    AfterValidator(_check_moment),
+    _described(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})$"),
+]
 ResourceType = Annotated[str, AfterValidator(_check_resource_type), _described(enum=sorted(RESOURCE_TYPES))]
 Port = Annotated[int, Strict(), Field(ge=0, le=65535)]
 Count = Annotated[int, Strict(), Field(ge=1)]

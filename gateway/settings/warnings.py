@@ -1,8 +1,11 @@
 """Settings that are valid and with which the gateway starts, but that are probably not meant."""
 
 import ipaddress
+import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from gateway.settings.enforcement.shadow import find_open_entries
 from gateway.settings.model import Settings
 from gateway.settings.section import Conflict
 from gateway.settings.setting_types import is_loopback
@@ -28,15 +31,30 @@ def find_warnings(settings: Settings) -> Iterator[Conflict]:
             "address of the proxy, and share its limits",
         )
     yield from _wide_networks(settings)
+    yield from _shared_cookies(settings)
     for index, client in enumerate(settings.smart_server.clients if settings.smart_server else ()):
         if client.to_client().is_unproven:
             yield Conflict(
                 ("smart_server", "clients", index, "require_pkce"),
                 f"is false, and {client.client_id} is public: whoever sees a code of this app can redeem it",
             )
+    yield from find_open_entries(settings, time.time())
     if settings.development and not _is_this_machine(settings.listen.host):
         yield Conflict(
             ("development",), f"is true, and listen.host is {settings.listen.host}, which other machines can reach"
+        )
+
+
+def _shared_cookies(settings: Settings) -> Iterator[Conflict]:
+    """Browsers tell cookies apart by the host, and not by the port (RFC 6265 8.5)."""
+    admin = settings.admin
+    if admin.port is None or admin.base_url is None:
+        return
+    if urlsplit(admin.base_url).hostname == urlsplit(settings.public_base_url).hostname:
+        yield Conflict(
+            ("admin", "base_url"),
+            "has the host of public_base_url, so that browsers send the cookies of administrators to both; a name of "
+            "its own keeps them apart",
         )
 
 

@@ -89,6 +89,12 @@ class SmartServerAssembly:
         return self._background_refresh
 
     @property
+    def dependencies(self) -> Dependencies:
+        """What the endpoints need; `open` must have been called."""
+        assert self._dependencies is not None
+        return self._dependencies
+
+    @property
     def store(self) -> WatchedStore:
         """The store of all state."""
         return self._lasting.store

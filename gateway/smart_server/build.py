@@ -20,7 +20,7 @@ from gateway.smart_server.dependencies import Dependencies, StoredState
 from gateway.smart_server.events.request_events import RequestEvents
 from gateway.smart_server.lasting_parts import LastingServerParts
 from gateway.smart_server.limits.limits import build_limits
-from gateway.smart_server.openid_provider.openid_client import OpenIdClient, callback_path
+from gateway.smart_server.openid_provider.openid_client import ADMIN_CALLBACK_PATH, OpenIdClient, callback_path
 from gateway.smart_server.pages import build_pages
 from gateway.smart_server.patients.patient_directory import FhirReader, PatientDirectory
 from gateway.storage.accounts.configured_accounts import ConfiguredStore
@@ -125,6 +125,7 @@ def build_dependencies(
         allows_writes=settings.writes.allow,
         keeps_app_state=settings.app_state is not None,
         allows_weak_secrets=settings.development,
+        admin_provider=_admin_provider(settings, lasting, build_provider),
     )
 
 
@@ -145,6 +146,17 @@ def _identity_provider(
     control_client: ControlClient,
 ) -> OpenIdClient:
     return OpenIdClient(provider, control_client, callback, settings.rules().bases)
+
+
+def _admin_provider(
+    settings: Settings, lasting: LastingServerParts, build: Callable[[IdentityProvider, str], OpenIdClient]
+) -> OpenIdClient | None:
+    """The provider where administrators sign in, with a callback at the admin port."""
+    admin, smart_server = settings.admin, settings.smart_server
+    if admin.provider is None or smart_server is None:
+        return None
+    found = [entry for entry in smart_server.identity_providers if entry.issuer == admin.provider.issuer]
+    return lasting.provider(found[0], f"{admin.base_url}{ADMIN_CALLBACK_PATH}", build)
 
 
 def _signing_keys(smart_server: SmartServer) -> CurrentSigningKeys:

@@ -10,17 +10,27 @@ BY_ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationChange:
+    """A configuration that came into force: its version, when, in seconds since the epoch, and what brought it."""
+
+    version: str
+    at: float
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationState:
     """The configuration in force. `since` is in seconds since the epoch.
 
     `previous` is the version before it, to which there is a way back; None without one. `problems` say why the files as
-    they are now are not in force; empty if they are.
+    they are now are not in force; empty if they are. `history` has the last changes in this process, the newest first.
     """
 
     version: str
     since: float
     previous: str | None
     problems: tuple[str, ...] = ()
+    history: tuple[ConfigurationChange, ...] = ()
 
 
 class ReloadRefusedError(Exception):

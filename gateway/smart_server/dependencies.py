@@ -72,7 +72,7 @@ class Dependencies:
     `issuer` and `fhir_base_url` are URLs without trailing slash. `clock` returns seconds since the epoch. `user_scopes`
     holds the most that a user may grant, by the type of the user's own resource. `certificate_verifier` is None where
     no certificate of a client is seen. `configuration` changes the
-    configuration in force, where that is possible.
+    configuration in force, where that is possible. `admin_provider` is where administrators sign in.
     """
 
     issuer: str
@@ -104,6 +104,7 @@ class Dependencies:
     keeps_app_state: bool
     allows_weak_secrets: bool
     configuration: ConfigurationControl | None = None
+    admin_provider: OpenIdClient | None = None
 
     def record_event(self, kind: EventKind, **fields: str | None) -> None:
         """Send an event to telemetry. `fields` are the fields of `ServerEvent`."""

@@ -4,11 +4,11 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from gateway.smart_server.admin.admin_door import AdminDoor
 from gateway.smart_server.admin.client_administration import ClientAdministration
-from gateway.smart_server.admin.client_registration import ClientRegistration
 from gateway.smart_server.admin.configuration_administration import ConfigurationAdministration
 from gateway.smart_server.admin.grant_administration import GrantAdministration
 from gateway.smart_server.admin.token_administration import TokenAdministration
 from gateway.smart_server.admin.user_administration import UserAdministration
+from gateway.smart_server.administration.client_registration import ClientRegistration
 from gateway.smart_server.authorize.authorization_flow import AuthorizationFlow
 from gateway.smart_server.authorize.authorize_endpoint import AuthorizeEndpoint
 from gateway.smart_server.authorize.form_handlers import FormHandlers

@@ -6,6 +6,7 @@ from gateway.oauth.authorization import User
 from gateway.oauth.launch_context import LaunchContext
 from gateway.storage import store_keys
 from gateway.storage.backends.store import Store
+from gateway.storage.batches import run_in_batches
 from gateway.storage.record_encoding import decode, encode
 from gateway.storage.tokens.opaque_tokens import digest
 
@@ -28,6 +29,14 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingLaunch:
+    """A launch that its app has not taken yet, and how many seconds it has left."""
+
+    launch: Launch
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchRedirect:
     """Where a browser goes that opens an app by way of the gateway.
 
@@ -46,11 +55,22 @@ class Launches:
 
     async def put(self, launch_token: str, launch: Launch, lifetime: float) -> None:
         """Store a launch for `lifetime` seconds."""
+        await self._store.add_member(store_keys.OPEN_LAUNCHES, digest(launch_token), lifetime)
         await self._store.put(_key(launch_token), encode(launch), lifetime)
 
     async def take(self, launch_token: str) -> Launch | None:
         """The launch. Of several callers, only one gets it (edge case 29)."""
         return decode(await self._store.take(_key(launch_token)), Launch)
+
+    async def list_waiting(self) -> list[WaitingLaunch]:
+        """The launches that wait for their app, in no order."""
+        found = await run_in_batches(self._find_waiting, await self._store.members(store_keys.OPEN_LAUNCHES))
+        return [waiting for waiting in found if waiting is not None]
+
+    async def _find_waiting(self, token_digest: str) -> WaitingLaunch | None:
+        key = store_keys.LAUNCH + token_digest
+        launch = decode(await self._store.get(key), Launch)
+        return None if launch is None else WaitingLaunch(launch, await self._store.lifetime_left(key) or 0.0)
 
     async def put_redirect(self, redirect_token: str, redirect: LaunchRedirect, lifetime: float) -> None:
         """Store a redirect for `lifetime` seconds. The app never sees `redirect_token`."""

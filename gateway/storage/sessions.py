@@ -1,10 +1,24 @@
 """Sessions: browsers whose user has signed in."""
 
+from dataclasses import dataclass
+
 from gateway.oauth.authorization import Session
 from gateway.storage import store_keys
 from gateway.storage.backends.store import Store
 from gateway.storage.record_encoding import decode, encode
 from gateway.storage.tokens.opaque_tokens import digest
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What a list of sessions shows. It opens nothing. Times are in seconds since the epoch."""
+
+    session_id: str
+    subject: str
+    name: str
+    provider: str
+    signed_in_at: float
+    ends_at: float
 
 
 class Sessions:
@@ -17,13 +31,21 @@ class Sessions:
 
     async def put(self, cookie: str, session: Session, now: float) -> None:
         """Start a session. `cookie` is the secret that only the browser has; `now` is in seconds since the epoch."""
-        longest = session.ends_at - now
-        lifetime = min(self._lifetime, longest)
-        await self._store.add_member(_user_key(session.user.subject), session.session_id, longest)
-        if session.provider_session is not None:
-            await self._store.add_member(_provider_key(session.provider_session), session.session_id, longest)
-        await self._store.put(_alive_key(session.session_id), b"", lifetime)
+        lifetime = min(self._lifetime, session.ends_at - now)
+        await self.announce(_facts(session), session.provider_session, lifetime, now)
         await self._store.put(_session_key(cookie), encode(session), lifetime)
+
+    async def announce(self, facts: SessionFacts, provider_session: str | None, lifetime: float, now: float) -> None:
+        """Let a session be alive for `lifetime` seconds, be listed, and end with what its user or provider ends.
+
+        `provider_session` is that of `Session`; `now` is in seconds since the epoch.
+        """
+        longest, session_id = facts.ends_at - now, facts.session_id
+        await self._store.add_member(_user_key(facts.subject), session_id, longest)
+        if provider_session is not None:
+            await self._store.add_member(_provider_key(provider_session), session_id, longest)
+        await self._store.put(_facts_key(session_id), encode(facts), longest)
+        await self._store.put(_alive_key(session_id), b"", lifetime)
 
     async def get(self, cookie: str, now: float) -> Session | None:
         """The session, which is prolonged by that. `now` is in seconds since the epoch."""
@@ -46,9 +68,15 @@ class Sessions:
         """Whether the session lasts, and with it the access that is limited to it (RF-2, edge case 62)."""
         return await self._store.get(_alive_key(session_id)) is not None
 
+    async def describe(self, session_id: str) -> SessionFacts | None:
+        """What a list shows of a session that lasts; None for any other."""
+        is_alive = await self.is_alive(session_id)
+        return decode(await self._store.get(_facts_key(session_id)), SessionFacts) if is_alive else None
+
     async def end(self, session_id: str) -> None:
         """End a session. `AccessEnds.end_session` also ends what was granted for it."""
         await self._store.delete(_alive_key(session_id))
+        await self._store.delete(_facts_key(session_id))
 
     async def forget_cookie(self, cookie: str) -> None:
         """Remove what the cookie stands for, after its session was ended."""
@@ -69,6 +97,17 @@ def _session_key(cookie: str) -> str:
 
 def _alive_key(session_id: str) -> str:
     return store_keys.SESSION_ALIVE + session_id
+
+
+def _facts_key(session_id: str) -> str:
+    return store_keys.SESSION_FACTS + session_id
+
+
+def _facts(session: Session) -> SessionFacts:
+    user = session.user
+    return SessionFacts(
+        session.session_id, user.subject, user.name, user.provider, session.signed_in_at, session.ends_at
+    )
 
 
 def _user_key(subject: str) -> str:

@@ -37,6 +37,8 @@ SESSION: Final = "session:"
 """+ digest of the session cookie: who signed in (`Session`)."""
 SESSION_ALIVE: Final = "session-lives:"
 """+ <session id>: an empty value while the session lasts."""
+SESSION_FACTS: Final = "session-facts:"
+"""+ <session id>: what lists show of the session (`SessionFacts`), until the latest time at which it ends."""
 SESSIONS_OF_USER: Final = "sessions-of:"
 """+ <subject>: the set of the ids of that user's sessions, each until the latest time at which it ends."""
 SESSIONS_OF_PROVIDER_SESSION: Final = "sessions-of-provider-session:"
@@ -55,10 +57,18 @@ APP_STATE: Final = "app-state:"
 # EHR launches.
 LAUNCH: Final = "launch:"
 """+ digest of the `launch` parameter: the context of the launch (`Launch`)."""
+OPEN_LAUNCHES: Final = "launches"
+"""The whole key: the set of the digests of the `launch` parameters of all launches, each until it ends."""
 LAUNCH_REDIRECT: Final = "launch-opening:"
 """+ digest of the redirect token: where the browser goes next (`LaunchRedirect`)."""
 LAUNCH_BROWSER: Final = "launch-browser:"
 """+ digest of the `launch` parameter: the digest of the cookie of the browser that the launch belongs to, as text."""
+
+# Administrators.
+ADMIN_SESSION: Final = "admin-session:"
+"""+ digest of the cookie: who signed in at the admin port (`AdminSession`)."""
+ADMIN_LOGIN: Final = "admin-login:"
+"""+ digest of the OpenID `state`: a login at a provider for the admin port (`AdminLogin`)."""
 
 # Registered clients and users.
 CLIENT: Final = "client:"
@@ -90,8 +100,9 @@ KNOWN_PLACE: Final = "known-place:"
 SIGNING_KEYS: Final = "signing-keys"
 """The whole key: all keys that sign id_tokens (`StoredSigningKeys`)."""
 
-# Names of attempts, as other rooms pass them to `Attempts`. An account is `user:`, `client:` or `launcher:` and a name,
-# or `operator`. A place is an address, the /64 of an IPv6 address, or the digest of a browser's cookie.
+# Names of attempts, as other rooms pass them to `Attempts`. An account is `user:`, `client:`, `launcher:` or
+# `administrator:` and a name, or `operator`. A place is an address, the /64 of an IPv6 address, or the digest of a
+# browser's cookie.
 GUESS_ATTEMPT: Final = "guess:"
 """+ <account>@<place>: wrong secrets of one account from one place, since the last right one."""
 ACCOUNT_GUESS_ATTEMPT: Final = "guess-account:"

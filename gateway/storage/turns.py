@@ -1,57 +1,59 @@
 """Lets callers through one at a time, by name."""
 
 import asyncio
+from collections import deque
+
+_Waiting = deque[asyncio.Future[None]]
 
 
 class Turns:
-    """A lock for each name, which exists while somebody holds it or waits for it."""
+    """For each name that is in use, who waits for it, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, _SharedLock] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def __len__(self) -> int:
         """The number of names that are in use."""
-        return len(self._locks)
+        return len(self._waiting)
 
     def take(self, name: str) -> "_Turn":
         """An asynchronous context that is entered once everybody is through who came before under this name."""
-        return _Turn(self._locks, name)
+        return _Turn(self._waiting, name)
 
 
-class _SharedLock(asyncio.Lock):
-    """A lock that knows how many callers hold it or wait for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.callers = 0
-
-
-# A class, because `asynccontextmanager` takes three times as long, and most callers wait for nobody.
+# A class, because `asynccontextmanager` takes three times as long. Without an `asyncio.Lock`, because most callers wait
+# for nobody.
 class _Turn:
-    __slots__ = ("_lock", "_locks", "_name")
+    __slots__ = ("_name", "_waiting")
 
-    def __init__(self, locks: dict[str, _SharedLock], name: str) -> None:
-        self._locks = locks
+    def __init__(self, waiting: dict[str, _Waiting], name: str) -> None:
+        self._waiting = waiting
         self._name = name
-        self._lock: _SharedLock
 
     async def __aenter__(self) -> None:
-        lock = self._locks.get(self._name)
-        if lock is None:
-            lock = self._locks[self._name] = _SharedLock()
-        self._lock = lock
-        lock.callers += 1
+        before = self._waiting.get(self._name)
+        if before is None:
+            self._waiting[self._name] = deque()
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        before.append(turn)
         try:
-            await lock.acquire()
+            await turn
         except BaseException:
-            self._leave()
+            if turn.done() and not turn.cancelled():
+                # The turn came in the moment in which the caller was cancelled.
+                self._pass_on()
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
-        self._leave()
+        self._pass_on()
 
-    def _leave(self) -> None:
-        self._lock.callers -= 1
-        if not self._lock.callers:
-            del self._locks[self._name]
+    def _pass_on(self) -> None:
+        """Give the turn to the next who still waits."""
+        waiting = self._waiting[self._name]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._waiting[self._name]

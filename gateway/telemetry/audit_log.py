@@ -13,10 +13,13 @@ import orjson
 from gateway.fhir.request import interaction as fhir
 from gateway.fhir.request.interaction_name import interaction_name
 from gateway.policy.permission.access import Access
+from gateway.policy.shadow.shadow_outcome import ShadowOutcome
+from gateway.scopes.resource_types import RESOURCE_TYPES
 from gateway.settings.serving.audit import Audit
 from gateway.telemetry.audit_scope_text import parameter_names, scope_text
+from gateway.telemetry.decisions.recent_decisions import RecentDecisions
 from gateway.telemetry.json_text import encode_json
-from gateway.telemetry.labels import count_by_known_type, requested_type
+from gateway.telemetry.labels import count_by_known_type, known_type, requested_type
 from gateway.telemetry.line_writer import LineWriter
 from gateway.telemetry.request_record import RefusedToken, RequestRecord
 from gateway.telemetry.server_event import ServerEvent
@@ -35,7 +38,7 @@ _MAX_INTERACTIONS = 512
 # members each time takes twice as long (tests/telemetry/measure.py).
 _LINE = (
     b'{"time":"%b.%06dZ","decision_id":%b,"request_id":%b,%b,"remote_address":%b,"method":%b,%b,"status":%d,"reason":%b,'
-    b'"kept":%d,"dropped":%b,"narrowing_misses":%b,"duration_ms":%.3f,"upstream_ms":%b%b%b%b%b}\n'
+    b'"kept":%d,"dropped":%b,"narrowing_misses":%b,"duration_ms":%.3f,"upstream_ms":%b%b%b%b%b%b%b}\n'
 )
 
 
@@ -43,13 +46,20 @@ class AuditLog:
     """Logs decisions and server events. Must be used from a single event loop."""
 
     def __init__(
-        self, writer: LineWriter, *, hash_key: bytes | None = None, typed_user_hash_key: bytes | None = None
+        self,
+        writer: LineWriter,
+        *,
+        hash_key: bytes | None = None,
+        typed_user_hash_key: bytes | None = None,
+        recent: RecentDecisions | None = None,
     ) -> None:
         """With a `hash_key`, an HMAC replaces the id of a patient wherever it occurs.
 
-        With a `typed_user_hash_key`, one replaces the names that people typed to sign in.
+        With a `typed_user_hash_key`, one replaces the names that people typed to sign in. `recent` keeps the lines of
+        decisions for the admin port.
         """
         self._writer = writer
+        self._recent = recent
         self._hash_id = None if hash_key is None else lru_cache(_CACHE_SIZE)(partial(hash_id, hash_key))
         self._hash_typed_user = None if typed_user_hash_key is None else partial(hash_id, typed_user_hash_key)
         # Each access is kept beside its encoded members, so that its id cannot be reused while the entry exists.
@@ -58,7 +68,12 @@ class AuditLog:
         self._encoded_interactions: dict[int, tuple[fhir.RecordedInteraction | None, bytes]] = {}
 
     @classmethod
-    def from_settings(cls, settings: Audit, process_lock: AbstractContextManager[object] | None = None) -> Self:
+    def from_settings(
+        cls,
+        settings: Audit,
+        process_lock: AbstractContextManager[object] | None = None,
+        recent: RecentDecisions | None = None,
+    ) -> Self:
         """The log that the settings describe. Raises `OSError` if its file cannot be opened for appending.
 
         Processes that share its target share `process_lock`.
@@ -76,6 +91,7 @@ class AuditLog:
             writer,
             hash_key=key if settings.hash_patient else None,
             typed_user_hash_key=key if settings.hash_typed_user else None,
+            recent=recent,
         )
 
     @property
@@ -85,7 +101,10 @@ class AuditLog:
 
     def add_request(self, record: RequestRecord) -> None:
         """Log one decision. Costs about 2 us here, and 1 us in the thread that writes."""
-        self._writer.write(self.encode_request(record))
+        line = self.encode_request(record)
+        self._writer.write(line)
+        if self._recent is not None:
+            self._recent.add(line)
 
     def add_event(self, event: ServerEvent) -> None:
         """Log one event of the SMART server."""
@@ -101,6 +120,7 @@ class AuditLog:
             "scope": event.scope,
             "authorization_id": event.authorization_id,
             "purpose_of_use": event.purpose_of_use,
+            "administrator": event.administrator,
             "reason": event.reason,
             "issuer": event.issuer,
             "audience": event.audience,
@@ -132,9 +152,11 @@ class AuditLog:
             record.duration_seconds * 1000,
             b"null" if upstream is None else b"%.3f" % (upstream * 1000),
             b',"configuration":"%b"' % record.configuration.encode() if record.configuration else b"",
+            b',"trace_id":"%b"' % record.trace_id.encode() if record.trace_id else b"",
             b',"overtaken":true' if record.overtaken else b"",
             b',"withheld":' + encode_json(count_by_known_type(record.withheld)) if record.withheld else b"",
             b"" if record.refused_token is None else _encode_refused_token(record.refused_token),
+            b"" if record.shadow is None else _encode_shadow(record.shadow, record.interaction),
         )
 
     def _encode_caller(self, access: Access | None) -> bytes:
@@ -214,6 +236,28 @@ def _encode_refused_token(token: RefusedToken) -> bytes:
     """What the token says, as a member of a JSON object after the others."""
     said = {"issuer": token.issuer, "audience": list(token.audience), "client_id": token.client_id}
     return b',"refused_token":' + encode_json(said)
+
+
+def _encode_shadow(outcome: ShadowOutcome, interaction: fhir.RecordedInteraction | None) -> bytes:
+    """What enforcement would have done, as a member of a JSON object after the others.
+
+    The offender is left out unless it is a type or a parameter that the line names: it may be an address with an id.
+    """
+    dropped: dict[str, dict[str, int]] = {}
+    for (resource_type, reason), count in outcome.dropped.items():
+        label = known_type(resource_type)
+        by_reason = dropped.setdefault(label, {})
+        by_reason[reason.value] = by_reason.get(reason.value, 0) + count
+    is_name = outcome.offender in RESOURCE_TYPES or outcome.offender in parameter_names(interaction)
+    said = {
+        "reason": outcome.reason.value,
+        "offender": outcome.offender if is_name else "",
+        "required_scope": outcome.required_scope,
+        "dropped": dropped,
+        "rewritten": outcome.rewritten,
+        "left_out": outcome.left_out,
+    }
+    return b',"shadow":' + encode_json({name: value for name, value in said.items() if value})
 
 
 def hash_id(key: bytes, plain: str) -> str:

@@ -5,13 +5,10 @@ from dataclasses import replace
 
 from gateway.fhir.request import interaction as fhir
 from gateway.fhir.search.query import Query
+from gateway.policy.recording.hidden_scopes import CODED_PARAMETERS
 from gateway.scopes.format_scopes import format_scope
 from gateway.scopes.model import Constraint, ResourceScope, Scope
 
-# Constraints on these hold codes. The value of any other may be a name, a date or an id of a person.
-_CODED_PARAMETERS = frozenset(
-    {"category", "clinical-status", "code", "intent", "status", "type", "_profile", "_security", "_tag", "_type"}
-)
 HIDDEN_VALUE = "*"
 # Characters. Scopes beyond that are left out, because every line of the token has them.
 MAX_SCOPE_TEXT = 4096
@@ -38,7 +35,7 @@ def _hide_values(scope: Scope) -> Scope:
 
 
 def _hide_value(constraint: Constraint) -> Constraint:
-    return constraint if constraint.name in _CODED_PARAMETERS else replace(constraint, value=HIDDEN_VALUE)
+    return constraint if constraint.name in CODED_PARAMETERS else replace(constraint, value=HIDDEN_VALUE)
 
 
 def parameter_names(interaction: fhir.RecordedInteraction | None) -> tuple[str, ...]:

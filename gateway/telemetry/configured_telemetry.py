@@ -4,6 +4,7 @@ import msgspec
 
 from gateway.telemetry.audit_events.request_events import Answer
 from gateway.telemetry.request_record import RequestRecord
+from gateway.telemetry.request_recording.request_recorder import RequestRecorder
 from gateway.telemetry.server_event import ServerEvent
 from gateway.telemetry.telemetry import Telemetry
 
@@ -11,10 +12,11 @@ from gateway.telemetry.telemetry import Telemetry
 class ConfiguredTelemetry(Telemetry):
     """Adds the version, and passes everything on to the telemetry of the process."""
 
-    def __init__(self, telemetry: Telemetry, version: str) -> None:
-        """`telemetry` belongs to the process, and outlives the configuration."""
+    def __init__(self, telemetry: Telemetry, version: str, recorder: RequestRecorder | None = None) -> None:
+        """`telemetry` belongs to the process, and outlives the configuration. `recorder` is where one is configured."""
         self._telemetry = telemetry
         self._version = version
+        self._recorder = recorder
 
     @property
     def keeps_events(self) -> bool:
@@ -35,6 +37,8 @@ class ConfiguredTelemetry(Telemetry):
         """See `Telemetry`."""
         record.configuration = self._version
         self._telemetry.add_request(record)
+        if self._recorder is not None:
+            self._recorder.add(record, self._version)
 
     def flush(self) -> None:
         """See `Telemetry`."""

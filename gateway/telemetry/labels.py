@@ -33,10 +33,15 @@ def requested_type(interaction: fhir.RecordedInteraction | None) -> str | None:
     return getattr(interaction, "resource_type", None)
 
 
+def known_type(resource_type: str) -> str:
+    """The label of a resource type."""
+    return resource_type if resource_type in RESOURCE_TYPES else OTHER
+
+
 def count_by_known_type(counts: Mapping[str, int]) -> dict[str, int]:
     """Counts by resource type, with all types that R4 does not define added up under `other`."""
     counts_by_label: dict[str, int] = {}
     for resource_type, count in counts.items():
-        label = resource_type if resource_type in RESOURCE_TYPES else OTHER
+        label = known_type(resource_type)
         counts_by_label[label] = counts_by_label.get(label, 0) + count
     return counts_by_label

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from gateway.fhir.request.interaction_name import interaction_name
 from gateway.oauth.errors import ErrorCode
 from gateway.policy.reasons import Reason
+from gateway.policy.shadow.shadow_outcome import ShadowKind
 from gateway.telemetry.configuration_metrics import ConfigurationMetrics
 from gateway.telemetry.labels import NO_CLIENT, OTHER, ClientLabels, count_by_known_type
 from gateway.telemetry.metric_types import Counter, Durations, RequestTimes, histogram_family, single_counter
@@ -42,6 +43,12 @@ class Metrics:
         self._withheld = Counter(
             "smart_gateway_withheld_entries", "Resources removed only because of a record rule.", ("resource_type",)
         )
+        self._shadow = Counter(
+            "smart_gateway_shadow_requests",
+            "Requests in shadow mode, by what enforcement would have made of them.",
+            ("outcome",),
+        )
+        self._shadow.counts.update({(outcome.value,): 0 for outcome in ShadowKind})
         self._bytes = 0
         self._streamed = 0
         self._events = Counter("smart_gateway_smart_events", "Events of the SMART server.", ("event",))
@@ -97,6 +104,8 @@ class Metrics:
             ):
                 for resource_type, count in count_by_known_type(counts).items():
                     counter.add((resource_type,), count)
+        if record.shadow is not None:
+            self._shadow.add((record.shadow.kind.value,))
         self._bytes += record.response_bytes
         if record.streamed:
             self._streamed += 1
@@ -136,6 +145,7 @@ class Metrics:
             self._narrowing_misses,
             self._dropped,
             self._withheld,
+            self._shadow,
             single_counter(
                 "smart_gateway_response_bytes", "Bytes of response bodies, except streamed ones.", self._bytes
             ),

@@ -14,6 +14,8 @@ import orjson
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from gateway.telemetry.tracing.spans import CURRENT_SPANS
+
 Level = Literal["debug", "info", "warning", "error"]
 
 _NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "message": "event"}
@@ -33,7 +35,10 @@ def configure_logs(level: Level, worker: int | None = None, configuration: str |
 
 
 class LineFormatter(OrjsonFormatter):
-    """Formats a log record as a JSON object: `time`, `level`, `logger`, `event`, then the fields given as `extra`."""
+    """Formats a log record as a JSON object: `time`, `level`, `logger`, `event`, then the fields given as `extra`.
+
+    `trace_id` is added while a request is handled of which spans are recorded.
+    """
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
@@ -48,6 +53,9 @@ class LineFormatter(OrjsonFormatter):
         message_dict.pop("exc_info", None)
         super().add_fields(log_data, record, message_dict)
         log_data["level"] = record.levelname.lower()
+        spans = CURRENT_SPANS.get()
+        if spans is not None:
+            log_data["trace_id"] = spans.trace
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             log_data["error"] = type(error).__qualname__

@@ -8,7 +8,9 @@ import msgspec
 
 from gateway.fhir.request import interaction as fhir
 from gateway.policy.permission.access import Access
+from gateway.policy.permission.grant import Grant
 from gateway.policy.reasons import Reason
+from gateway.policy.shadow.shadow_outcome import ShadowOutcome
 
 
 class RefusedToken(Protocol):
@@ -45,8 +47,12 @@ class RequestRecord(msgspec.Struct, gc=False):
     token was looked up. `kept` is the number of resources in the response; `dropped` and `narrowing_misses` count
     those that were removed, by resource type, and `withheld` those of them that only a record rule hides. `overtaken`
     says that somebody else wrote between the check of a write and the write, which the operator accepts.
-    `configuration` is the version of the configuration that decided, if there is one. `written_patients` are the ids
+    `configuration` is the version of the configuration that decided, if there is one, and `trace_id` the trace that the
+    request is part of (W3C Trace Context). `written_patients` are the ids
     of the patients whom the content of a write, or what it replaces, names, where AuditEvents are kept.
+    `shadow` is what enforcement would have made of a request in shadow mode, which was not held to it.
+    `decision` is what the policy said before the FHIR server was asked, permitted or why not, under `grant`; both are
+    None if that was not decided.
     `response_bytes` is 0 if the body was streamed. `status` and `reason` stay as they are here only if the gateway
     fails before it has a response.
     """
@@ -73,3 +79,7 @@ class RequestRecord(msgspec.Struct, gc=False):
     upstream_seconds: float | None = None
     configuration: str = ""
     written_patients: tuple[str, ...] = ()
+    trace_id: str = ""
+    shadow: ShadowOutcome | None = None
+    decision: Reason | None = None
+    grant: Grant | None = None

@@ -4,6 +4,7 @@ Over several processes the values add up, apart from those whose name ends in `_
 holds.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,6 +92,13 @@ class SmartServerState(Protocol):
         """Since when the key that signs has signed, in seconds since the epoch; None if that is not known."""
 
 
+class ShadowState(Protocol):
+    """Whose requests are in shadow mode."""
+
+    def count_in_force(self, now: float) -> int:
+        """How many entries are in force. `now` is in seconds since the epoch."""
+
+
 class SiteRuleState(Protocol):
     """A rule of the site."""
 
@@ -115,6 +123,7 @@ class WatchedParts:
     links: LinkState
     tokens: TokenState
     audit_log: AuditState
+    shadow: ShadowState
     fetches: Sequence[Outcomes]
     smart_server: SmartServerState | None = None
     site_rules: Sequence[SiteRuleState] = ()
@@ -124,6 +133,11 @@ class WatchedParts:
         yield from self._collect_pool()
         yield from self._collect_links()
         yield from self._collect_tokens()
+        yield GaugeMetricFamily(
+            "smart_gateway_shadow_entries_in_force",
+            "Entries of `shadow` whose clients are not held to decisions now.",
+            self.shadow.count_in_force(time.time()),
+        )
         yield single_counter(
             "smart_gateway_audit_lines_lost", "Audit lines that could not be written.", self.audit_log.lost
         ).to_family()

@@ -1,5 +1,7 @@
 """Adds the credentials of the gateway to each request, and retries once after a 401."""
 
+import msgspec
+
 from gateway.upstream.authentication import UpstreamAuthentication
 from gateway.upstream.exchange_types import Exchange, Headers, Request, Response
 
@@ -32,5 +34,4 @@ class AuthenticatedExchange:
 
 
 def _add_headers(request: Request, credentials: Headers) -> Request:
-    headers = request.headers + credentials
-    return Request(request.method, request.target, headers, request.body, request.varying_headers, request.content)
+    return msgspec.structs.replace(request, headers=request.headers + credentials)

@@ -52,6 +52,7 @@ def build_connection_pool(
     return ConnectionPool(
         settings.base_url,
         connections=pool.connections,
+        per_client=pool.share_of_one_client(),
         queue=pool.queue,
         connect_timeout=pool.connect_timeout_seconds,
         read_timeout=pool.read_timeout_seconds,
@@ -69,6 +70,7 @@ def build_storage_pool(base_url: str, settings: Upstream, constant_headers: Head
     return ConnectionPool(
         base_url,
         connections=pool.connections,
+        per_client=pool.share_of_one_client(),
         queue=pool.queue,
         connect_timeout=pool.connect_timeout_seconds,
         read_timeout=pool.read_timeout_seconds,

@@ -6,6 +6,7 @@ import select
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from gateway.upstream.caller import OWN
 from gateway.upstream.exchange_types import MalformedResponse, Unreachable, UpstreamError, UpstreamTimeout
 from gateway.upstream.response import UpstreamResponse
 from gateway.upstream.response_parser import EAGER_BODY_BYTES, ResponseParser
@@ -47,6 +48,7 @@ class Connection(ResponseParser, asyncio.Protocol):
         "_total_deadline",
         "_transport",
         "_writable",
+        "client",
         "has_received",
         "last_read_at",
     )  # fmt: skip
@@ -66,6 +68,8 @@ class Connection(ResponseParser, asyncio.Protocol):
         self._awaits_content = False
         self._writable: asyncio.Future[None] | None = None
         self.last_read_at = 0.0
+        # Whose exchange is in progress, or was the last one.
+        self.client = OWN
 
     # Called by the pool.
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 
+from gateway.upstream.caller import OWN, ClientKey
 from gateway.upstream.connection import Connection, Deadlines
 from gateway.upstream.connection_slots import CLOSED_MESSAGE, ConnectionSlots
 from gateway.upstream.exchange_types import Headers, Request, Unreachable, UpstreamError, UpstreamTimeout
@@ -20,10 +21,11 @@ class ConnectionPool:
     """An `Exchange` over at most `connections` HTTP/1.1 connections to the server of `base_url`.
 
     A request needs a slot. With a slot, it uses the idle connection that was used last, or a new one. Without a free
-    slot, it waits in a first-in, first-out queue of at most `queue` requests for at most `queue_timeout`. Timeouts are
-    in seconds: `connect_timeout` includes name resolution and the TLS handshake, `read_timeout` is the longest silence,
-    `total_timeout` lasts from writing the request to the end of the body, `stream_timeout` replaces it when a body is
-    streamed, and `idle_timeout` is how long an unused connection is kept.
+    slot, or while its client holds `per_client` of them, it waits in a fair queue of at most `queue` requests for at
+    most `queue_timeout` (`ConnectionSlots`). Timeouts are in seconds: `connect_timeout` includes name resolution and
+    the TLS handshake, `read_timeout` is the longest silence, `total_timeout` lasts from writing the request to the end
+    of the body, `stream_timeout` replaces it when a body is streamed, and `idle_timeout` is how long an unused
+    connection is kept.
 
     The target of a request is the full path. It begins with `base_path`, the path of `base_url`. `Host` is always the
     host of `base_url`, because servers build links from it. The caller is responsible for content codings: it sends
@@ -36,6 +38,7 @@ class ConnectionPool:
         base_url: str,
         *,
         connections: int = 32,
+        per_client: int | None = None,
         queue: int = 256,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
@@ -46,7 +49,7 @@ class ConnectionPool:
         ssl_context: ssl.SSLContext | None = None,
         constant_headers: Headers = (),
     ) -> None:
-        self._slots = ConnectionSlots(connections, queue, queue_timeout)
+        self._slots = ConnectionSlots(connections, queue, queue_timeout, per_client)
         self._address = address = ServerAddress.parse(base_url)
         if ssl_context is not None and not address.tls:
             raise ValueError(
@@ -89,18 +92,18 @@ class ConnectionPool:
 
         A GET or HEAD is sent again on a new connection if a reused connection was closed before the first byte of a
         response. Nothing else is ever repeated. Raises `ValueError` for a request that cannot be sent, and
-        `PoolExhausted`, `Unreachable`, `UpstreamTimeout` or `MalformedResponse`.
+        `PoolExhausted`, `CallerGone`, `Unreachable`, `UpstreamTimeout` or `MalformedResponse`.
         """
         head = self._heads.write(request)
-        slots = self._slots
-        if slots.free and not slots.closed:
-            slots.free -= 1
-        else:
-            await slots.acquire()
+        caller = request.caller
+        client = OWN if caller is None else caller.client
+        if not self._slots.take(client):
+            await self._slots.acquire(client, None if caller is None else caller.waits)
         connection = self._take_idle()
         is_reused = connection is not None
         if connection is None:
-            connection = await self._connect()
+            connection = await self._connect(client)
+        connection.client = client
         response = connection.start(head, request.body, is_head_request=request.method == b"HEAD")
         if request.content is not None:
             await send_content(connection, response, request.content)
@@ -115,14 +118,15 @@ class ConnectionPool:
             or request.method not in _REPEATABLE
         ):
             raise error
-        return await self._resend(head, request)
+        return await self._resend(head, request, client)
 
-    async def _resend(self, head: bytes, request: Request) -> UpstreamResponse:
-        await self._slots.acquire()
+    async def _resend(self, head: bytes, request: Request, client: ClientKey) -> UpstreamResponse:
+        await self._slots.acquire(client)
         if self._idle:
             # A slot stands for one open connection. The idle one that was used longest ago is probably closed, too.
             self._idle.pop(0).close()
-        connection = await self._connect()
+        connection = await self._connect(client)
+        connection.client = client
         response = connection.start(head, request.body, is_head_request=request.method == b"HEAD")
         await _wait_for_head(response)
         if response.error is not None:
@@ -158,7 +162,7 @@ class ConnectionPool:
                 self._expiry_timer = asyncio.get_running_loop().call_later(self._idle_timeout, self._close_expired)
         elif reusable:
             connection.close()
-        self._slots.release()
+        self._slots.release(connection.client)
 
     def connection_closed(self, connection: Connection) -> None:
         """Forget a closed connection."""
@@ -179,8 +183,8 @@ class ConnectionPool:
             connection.close()
         return None
 
-    async def _connect(self) -> Connection:
-        """Open a new connection. On failure, release the slot of the caller."""
+    async def _connect(self, client: ClientKey) -> Connection:
+        """Open a new connection. On failure, release the slot of the client."""
         loop = asyncio.get_running_loop()
         address = self._address
         connection = Connection(self, self._deadlines, loop)
@@ -205,7 +209,7 @@ class ConnectionPool:
         except BaseException as error:
             connection.close()
             self._open.discard(connection)
-            self._slots.release()
+            self._slots.release(client)
             upstream_error = self._as_upstream_error(error)
             if upstream_error is None:
                 raise

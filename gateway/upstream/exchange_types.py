@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.upstream.caller import Caller
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -21,7 +23,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     `target` is the request-target in origin form, percent-encoded. Header names are in lower case. `varying_headers`
     are those that differ between most requests; without them, heads of requests are often equal and can be cached.
-    `content` is a body that comes in pieces, in place of `body`. Such a request is never repeated.
+    `content` is a body that comes in pieces, in place of `body`. Such a request is never repeated. Without a `caller`,
+    the gateway sends it on its own account.
     """
 
     method: bytes
@@ -30,6 +33,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     body: bytes = b""
     varying_headers: Headers = ()
     content: RequestContent | None = None
+    caller: Caller | None = None
 
 
 class Response(Protocol):
@@ -85,3 +89,11 @@ class ResponseTooLarge(UpstreamError):
 
 class PoolExhausted(UpstreamError):
     """All connections are in use, and the queue is full or waiting in it took too long."""
+
+
+class ShareExhausted(PoolExhausted):
+    """The client has as many requests in use and in the queue as are its share, and others need the rest."""
+
+
+class CallerGone(UpstreamError):
+    """The client has closed its connection while its request waited. Nothing was sent."""

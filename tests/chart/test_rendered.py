@@ -83,6 +83,29 @@ def test_the_pod_outlives_its_drain(manifests: list[Manifest]) -> None:
     assert deployment["terminationGracePeriodSeconds"] > longest
 
 
+AUDIT = {"audit": {"events": {"spool": "/var/lib/smart-gateway/audit", "file": "/var/lib/smart-gateway/events.ndjson"}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "volume"),
+    [
+        pytest.param({}, None, id="no volume without AuditEvents"),
+        pytest.param({"config": AUDIT}, {"emptyDir": {"sizeLimit": "1Gi"}}, id="room on the node"),
+        pytest.param(
+            {"config": AUDIT, "auditVolume": {"existingClaim": "spools"}},
+            {"persistentVolumeClaim": {"claimName": "spools"}},
+            id="a claim that all pods share",
+        ),
+    ],
+)
+def test_audit_events_wait_in(changes: dict[str, Any], volume: dict[str, Any] | None) -> None:
+    pod = find(render("values-hapi.yaml", **changes), "Deployment")["spec"]["template"]["spec"]
+    volumes = [one for one in pod["volumes"] if one["name"] == "audit"]
+    mounts = [one["mountPath"] for one in pod["containers"][0]["volumeMounts"] if one["name"] == "audit"]
+    assert volumes == ([] if volume is None else [{"name": "audit", **volume}])
+    assert mounts == ([] if volume is None else ["/var/lib/smart-gateway"])
+
+
 def test_every_policy_names_both_directions_or_is_for_the_server(manifests: list[Manifest]) -> None:
     for policy in (one for one in manifests if one["kind"] == "NetworkPolicy"):
         is_servers = policy["metadata"]["name"].endswith("-fhir-server")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx2
 import pytest
@@ -106,6 +107,9 @@ async def test_a_full_spool_refuses_requests_until_the_fhir_server_is_back_which
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert refused.json()["issue"][0]["details"]["coding"][0]["code"] == "audit_unavailable"
         assert "audit events wait: a sink takes none" in process.events()
+        # Another replica may have room.
+        ready = await client.get(urljoin(process.base_url, "/readyz"))
+        assert (ready.status_code, ready.text) == (503, "not ready: audit_unavailable\n")
         repository = await asyncio.to_thread(start_sekmet, port, load=False)
         try:
             await until(lambda: "audit events are handed on again" in process.events())
@@ -121,9 +125,16 @@ async def test_a_full_spool_refuses_requests_until_the_fhir_server_is_back_which
                 while len(stored) < len(permitted):
                     accesses = await accesses_on_server(server, None, None)
                     stored = [access.details["decision_id"] for access in accesses]
+            config = process.folder / "gateway.yaml"
+            shown = await asyncio.to_thread(audit, "show", "--server", "--json", "--since", "1h", "--config", config)
         finally:
             repository.stop()
+        away = await asyncio.to_thread(audit, "show", "--server", "--config", config)
     assert sorted(stored) == sorted(permitted)
+    assert shown.returncode == 0, shown.stderr
+    assert sorted(access["details"]["decision_id"] for access in json.loads(shown.stdout)) == sorted(permitted)
+    assert away.returncode == 2
+    assert away.stderr.startswith("The FHIR server of audit.events.server cannot be asked: ")
 
 
 async def read_until_refused(client: httpx2.AsyncClient, url: str, permitted: list[str]) -> httpx2.Response:

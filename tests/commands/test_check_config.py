@@ -204,6 +204,10 @@ REFUSED = {
         {"upstream.base_url": "https://fhir.example.org/r4", "upstream.tls.ca_file": "{garbage}"},
         "upstream.tls: cannot be used: The certificates for the FHIR server cannot be used",
     ),
+    "authorities of a collector that are none": (
+        {"tracing.endpoint": "https://collector/v1/traces", "tracing.ca_file": "{garbage}"},
+        "tracing.ca_file: cannot be used",
+    ),
     "an audit log in a folder": ({"audit.destination": "{folder}"}, "audit.destination: cannot be used: it is a dir"),
     "an audit log of too long a name": ({"audit.destination": "{too long}"}, "audit.destination: cannot be used: file"),
     "a path that no route can be made of": (

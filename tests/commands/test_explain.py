@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.commands.explaining.explain_audit_line import explain_audit_line, find_audit_line
 from gateway.commands.explaining.explain_error import ExplainError
 from gateway.commands.explaining.explain_request import explain_request
+from gateway.commands.explaining.find_audit_line import find_audit_line
 from gateway.credentials.development_key import public_jwks, sign_access_token
 from gateway.fhir.request.interaction import Read
 from gateway.fhir.request.parse_request import parse_request
@@ -26,6 +26,7 @@ from gateway.policy.reasons import Reason
 from gateway.scopes.parse_scopes import parse_scopes
 from gateway.settings.model import Settings
 from gateway.telemetry.audit_log import AuditLog
+from gateway.telemetry.decisions.explain_audit_line import explain_audit_line
 from gateway.telemetry.line_writer import LineWriter
 from tests.servers.process import free_port
 from tests.telemetry.request_records import access, request_record

@@ -2,11 +2,11 @@
 
 import pytest
 
-from gateway.commands.explaining.explain_audit_line import explain_audit_line
 from gateway.fhir.request.interaction import Operation, OperationLevel
 from gateway.policy.reasons import Reason
 from gateway.scopes.parse_scopes import parse_scopes
 from gateway.settings.model import Settings
+from gateway.telemetry.decisions.explain_audit_line import explain_audit_line
 from tests.commands.test_explain import audit_line, minimal_settings
 from tests.telemetry.request_records import access
 

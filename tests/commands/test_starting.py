@@ -88,6 +88,19 @@ def test_a_configuration_that_cannot_be_used_ends_serve_without_a_traceback(tmp_
         assert "smart_server.store: cannot be used" in error
 
 
+def test_traces_without_the_packages_that_they_need_are_one_sentence(tmp_path: Path) -> None:
+    values = valid_values(make_files(tmp_path)) | {"tracing": {"endpoint": "http://collector:4318/v1/traces"}}
+    assert problems_of(tmp_path, values) == []
+    # As if the packages were not there: this is what Python does with a module that must not be imported.
+    program = "import sys; sys.modules['opentelemetry'] = None; from gateway.__main__ import main; main()"
+    for command in ("check-config", "serve"):
+        words = [sys.executable, "-c", program, command, "--config", str(tmp_path / "gateway.yaml")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        told = "tracing: needs packages that are not installed: pip install 'smart-fhir-gateway[otel]'"
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert told in done.stderr
+
+
 @pytest.mark.parametrize("setting", ["listen", "metrics"])
 def test_a_port_in_use_is_one_sentence_and_exit_status_two(tmp_path: Path, setting: str) -> None:
     values = valid_values(make_files(tmp_path)) | {"listen": {"port": 0}, "metrics": {"port": 0}}

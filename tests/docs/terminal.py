@@ -73,14 +73,19 @@ class Shell:
 _SEPARATOR = "--- variables ---"
 
 
-def open_terminal() -> Iterator[Shell]:
-    """A shell in a folder like that of `make run`, while a gateway and its FHIR server run as they do there."""
+def open_terminal(store: str | None = None) -> Iterator[Shell]:
+    """A shell in a folder like that of `make run`, while a gateway and its FHIR server run as they do there.
+
+    `store` is the URL of a Redis; without it the state is in memory, as there.
+    """
     folder = Path(tempfile.mkdtemp(prefix="patterns-"))
     (folder / ".run").mkdir()
     with start_sekmet() as upstream:
         port = free_port()
         text = make_configuration(upstream.base_url, Ports.beside(port), folder / ".run")
         text = re.sub(r"metrics: .*", "metrics: {port: null}", text)
+        if store is not None:
+            text = text.replace("smart_server:\n", f"smart_server:\n  store: {store}\n")
         subprocess.run(
             [sys.executable, "-m", "gateway", "development-key", str(folder / ".run" / "development-jwks.json")],
             cwd=ROOT, check=True, capture_output=True,

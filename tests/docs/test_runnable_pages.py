@@ -28,12 +28,39 @@ EXPECTED = {
         ["alive", "ready"],
         ["The configuration is valid."],
         ["is in force since", "unchanged: "],
+        ["is in force", "before"],
         ["doctor"],
+    ],
+    "shadow-mode.md": [
+        ["The configuration is valid."],
+        ["is in force since"],
+        ['"resourceType":"Bundle"', '"resourceType":"Condition"'],
+        [
+            "search-type Condition - scope_insufficient",
+            "would help: the scope patient/Condition.s",
+            "search-type Observation without",
+            "These 2 kinds of requests would break.",
+            "exit status 1: something would break",
+        ],
+        ["is in force since"],
     ],
     "audit-events.md": [
         ['"resourceType":"Bundle"'],
         ["search-type Observation", "pat-a", "resource"],
         ["Every chain is whole."],
+    ],
+    "upgrade-and-backup.md": [
+        ["The configuration is valid."],
+    ],
+    "policy-diff.md": [
+        [" is in force since"],
+        ["/Patient/id-1/$everything", "/Observation", '"decision":"permitted"'],
+        ["allowed -> refused: ", "$everything (refused now: operation_not_allowed)", "exit status 1: decisions change"],
+        [" is in force since", "rolled_back: "],
+    ],
+    "selftest.md": [
+        ["ok       discovery: ", "skipped  authorization: "],
+        ["ok       authorization: its token ends when it is removed"],
     ],
     "keys.md": [
         ["Published: "],

@@ -5,6 +5,7 @@ import subprocess
 
 import yaml
 
+from gateway.commands.serving.client_connections.connections import Ended
 from gateway.fhir.resources.page_target import PAGING_RELATIONS
 from gateway.policy.reasons import Reason
 from gateway.settings.loading.settings_table import settings_table
@@ -53,6 +54,7 @@ LABEL_VALUES: dict[str, set[str]] = {
     "relation": set(PAGING_RELATIONS),
     "state": {"in_use", "idle"},
     "result": {"hit", "miss"},
+    "cause": {cause.value for cause in Ended},
     "status": {"5xx"},
 }
 

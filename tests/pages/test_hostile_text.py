@@ -19,6 +19,8 @@ T = TypeVar("T")
 STRUCTURAL = frozenset(
     {"action", "sign_out", "switch_user", "granted_access", "href", "next_page", "logo", "policy", "terms"}
     | {"chosen_patient", "value", "use"}
+    # Of admin pages.
+    | {"kind", "tone", "first_page"}
 )
 ATTACKS = (
     "<script>alert(1)</script>",

@@ -15,12 +15,13 @@ from tests.real_servers.servers_under_test import MEDPLUM
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Encounters stay as they are, since servers that check references keep what is referred to.
+# Encounters stay as they are, since servers that check references keep what is referred to. Not each has Binaries.
 AMONG_OTHERS = Repertoire(
     reads=("read", "version", "history", "meta", "search"),
     written=("Observation",),
     subjects=("pat-a", "pat-a", "pat-a", "pat-b"),
     encounters=("e1", "e1", "e2"),
+    binaries=(),
     is_alone=False,
 )
 

@@ -8,8 +8,10 @@ from typing import Any
 import httpx2
 from joserfc.jwk import ECKey, RSAKey
 
+from gateway.admin.lasting_parts import LastingAdminParts
 from gateway.app import Gateway
 from gateway.credentials.passwords import hash_password
+from gateway.lasting_parts import LastingParts
 from gateway.settings.model import Settings
 from tests.proxy.running_gateway import CollectedTelemetry, run_lifespan, serve_on
 from tests.servers.process import free_port
@@ -142,9 +144,13 @@ class RunningServer:
 
 @contextlib.asynccontextmanager
 async def run_smart_server(
-    upstream: str, *, change: Callable[[dict[str, Any]], None] | None = None, port: int | None = None
+    upstream: str,
+    *,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    port: int | None = None,
+    admin: LastingAdminParts | None = None,
 ) -> AsyncIterator[RunningServer]:
-    """Run a gateway with a SMART server. `change` may change its settings."""
+    """Run a gateway with a SMART server. `change` may change its settings; `admin` is for one with an admin port."""
     port = port or free_port()
     root = f"http://127.0.0.1:{port}"
     settings: dict[str, Any] = {
@@ -156,10 +162,13 @@ async def run_smart_server(
     if change is not None:
         change(settings)
     seen = CollectedTelemetry()
-    gateway = Gateway(Settings.model_validate(settings), seen)
+    validated = Settings.model_validate(settings)
+    lasting = LastingParts(validated, admin=admin)
+    gateway = Gateway(validated, seen, lasting)
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as http, run_lifespan(gateway), serve_on(gateway, port):
         server = RunningServer(root, f"{root}/fhir", f"{root}/auth", http, gateway, seen)
         yield server
         for person in server.people:
             await person.aclose()
+    await lasting.aclose()
     assert not seen.faults, "the gateway answered with an error of its own"

@@ -31,7 +31,7 @@ async def strict(fhir_server: str) -> AsyncIterator[tuple[RunningServer, Adjusta
     """A server that allows two wrong passwords for a user name and five from a network, with a clock to advance."""
     change = behind_a_proxy(login_attempts=2, rate_limits={"failed_logins_per_network": 5})
     async with run_smart_server(fhir_server, change=change) as running:
-        yield running, AdjustableClock(running)
+        yield running, AdjustableClock(running, stands_still=True)
 
 
 Strict = tuple[RunningServer, AdjustableClock]

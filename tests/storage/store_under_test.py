@@ -17,7 +17,9 @@ from gateway.storage.backends.redis_store import RedisStore
 from gateway.storage.backends.store import Store
 from tests.servers.valkey import RunningStore
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
+# Seconds. How long an operation may take on a busy machine is not what these tests are about.
+_PATIENCE_SECONDS = 20.0
 _TLS_FAREWELL_SECONDS = 0.2
 
 
@@ -46,7 +48,13 @@ class StoreUnderTest:
             self._opened = self._opened or [MemoryStore(self.clock, max_unread_messages=max_unread_messages)]
             return self._opened[0]
         servers = parse_servers(self.server.url, self.server.ca_file)
-        store = RedisStore(servers, key_prefix=self.prefix, replicas=self.server.replicas)
+        store = RedisStore(
+            servers,
+            connect_timeout=_PATIENCE_SECONDS,
+            operation_timeout=_PATIENCE_SECONDS,
+            key_prefix=self.prefix,
+            replicas=self.server.replicas,
+        )
         self._opened.append(store)
         return store
 
@@ -73,7 +81,9 @@ class StoreUnderTest:
             assert isinstance(store, MemoryStore)
             end = (store._values if space == "value" else store._sets).expiry(key)
             return None if end == float("inf") else end - self.clock.now
-        client = create_client(parse_servers(self.server.url, self.server.ca_file), 2, 2)
+        client = create_client(
+            parse_servers(self.server.url, self.server.ca_file), _PATIENCE_SECONDS, _PATIENCE_SECONDS
+        )
         async with contextlib.aclosing(client):
             milliseconds = await _read_lifetime(client.commands, f"{self.prefix}{space}:{key}")
         assert milliseconds != -2, "there is no such key"

@@ -48,3 +48,20 @@ async def test_who_fails_or_is_cancelled_holds_nobody_up() -> None:
     async with asyncio.timeout(5), turns.take("x"):
         pass
     assert len(turns) == 0
+
+
+async def test_who_is_cancelled_in_the_moment_of_the_turn_passes_it_on() -> None:
+    turns, entered = Turns(), list[str]()
+
+    async def enter(caller: str) -> None:
+        async with turns.take("x"):
+            entered.append(caller)
+
+    async with turns.take("x"):
+        cancelled, waiting = asyncio.create_task(enter("cancelled")), asyncio.create_task(enter("waiting"))
+        await asyncio.sleep(0)
+    # The turn is given away, and the task has not gone on yet.
+    cancelled.cancel()
+    async with asyncio.timeout(5):
+        await waiting
+    assert (entered, len(turns)) == (["waiting"], 0)

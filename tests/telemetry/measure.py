@@ -3,23 +3,36 @@
 It measures the CPU time of the process, including the thread that writes audit lines, and reports the best round.
 """
 
+import asyncio
+import itertools
 import os
 import sys
+import tempfile
 import time
 import timeit
+from dataclasses import replace
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from gateway.fhir.reference import Reference
 from gateway.fhir.request.interaction import TypeSearch
 from gateway.fhir.request.interaction_name import interaction_name
+from gateway.fhir.request.parse_request import parse_request
+from gateway.fhir.search.search_keys import ParameterDefinitions
+from gateway.policy.decision.decide import decide
 from gateway.policy.permission.access import Access
+from gateway.policy.permission.grant import Grant
+from gateway.policy.permission.rules import Rules
 from gateway.policy.reasons import Reason
+from gateway.scopes.parse_scopes import parse_scopes
 from gateway.telemetry.audit_log import AuditLog
 from gateway.telemetry.line_writer import LineWriter
 from gateway.telemetry.metric_types import BUCKETS
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_record import RequestRecord
+from gateway.telemetry.request_recording.request_recorder import RequestRecorder
+from gateway.telemetry.request_recording.rotated_file import RotatedFile
 
 _ROUNDS, _CALLS = 7, 20_000
 _ACCESS = Access(
@@ -93,6 +106,43 @@ def main() -> None:
             best = min(timeit.repeat(call, number=_CALLS, repeat=_ROUNDS, timer=time.process_time)) / _CALLS  # type: ignore[arg-type]
             sys.stdout.write(f"{name}: {best * 1e6:.2f} us\n")
         lines.close()
+    asyncio.run(_measure_recording())
+
+
+async def _measure_recording() -> None:
+    """Print what it costs to record a search, beside parsing and deciding it. Each is of another patient."""
+    rules, count = Rules("https://gateway.example/fhir", "http://upstream.example/fhir"), 1000
+    with tempfile.TemporaryDirectory() as folder:
+        file = RotatedFile(Path(folder) / "requests", 2**24)
+        recorder = RequestRecorder(file, ParameterDefinitions())
+        records = [_make_recorded_search(number, rules) for number in range(count)]
+        searches = iter(itertools.cycle(range(count)))
+        for name, call in {
+            "parsing and deciding a search": lambda: _parse_and_decide(next(searches), records),
+            "recording it": lambda: recorder.add(records[next(searches)], "version"),
+            "recording it once more": lambda: recorder.add(records[0], "version"),
+        }.items():
+            best = min(timeit.repeat(call, number=count, repeat=_ROUNDS, timer=time.process_time)) / count
+            sys.stdout.write(f"{name}: {best * 1e6:.2f} us\n")
+        recorder.write_out()
+
+
+def _query_of(number: int) -> bytes:
+    return f"patient=p{number}&code=http://loinc.org|{number}&date=ge2024-01-02&_count=50".encode()
+
+
+def _make_recorded_search(number: int, rules: Rules) -> RequestRecord:
+    access = replace(_ACCESS, patient=f"p{number}", scopes=parse_scopes("patient/*.rs").scopes)
+    record = _make_record()
+    record.access, record.grant, record.decision = access, Grant(access, rules), Reason.PERMITTED
+    record.interaction = parse_request("GET", b"/Observation", _query_of(number), {}, b"")
+    return record
+
+
+def _parse_and_decide(number: int, records: list[RequestRecord]) -> None:
+    grant = records[number].grant
+    assert grant is not None
+    decide(parse_request("GET", b"/Observation", _query_of(number), {}, b""), grant)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from gateway.fhir.reference import Reference
 from gateway.fhir.request.interaction import Operation, OperationLevel, Read
 from gateway.fhir.request.parse_request import parse_request
 from gateway.policy.reasons import Reason
+from gateway.policy.shadow.shadow_outcome import ShadowOutcome
 from gateway.scopes.parse_scopes import parse_scopes
 from gateway.settings.model import Audit
 from gateway.telemetry.audit_log import AuditLog
@@ -165,6 +166,36 @@ def test_a_token_that_was_refused_is_named_as_it_names_itself(log: AuditLog) -> 
         "issuer": "https://unknown.example", "audience": ["x" * 200, "?"], "client_id": "app",
     }  # fmt: skip
     assert list(told) == list(FIELDS)
+
+
+def test_a_request_in_shadow_mode_says_what_enforcement_would_have_done(log: AuditLog) -> None:
+    outcome = ShadowOutcome(
+        dropped={("Observation", Reason.OUT_OF_REACH): 3, ("Made-up", Reason.UPSTREAM_MALFORMED): 1},
+        rewritten=("_count", "patient"),
+        left_out=("_include",),
+    )
+    told = _line(log, shadow=outcome)
+    assert told.pop("shadow") == {
+        "reason": "permitted",
+        "dropped": {"Observation": {"out_of_reach": 3}, "other": {"upstream_malformed": 1}},
+        "rewritten": ["_count", "patient"],
+        "left_out": ["_include"],
+    }
+    assert list(told) == list(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("offender", "is_told"),
+    [("Observation", True), ("code:text", True), ("Patient/secret/*", False), ("secret", False), ("", False)],
+)
+def test_what_a_refusal_would_have_named_is_told_only_if_it_is_a_known_name(
+    log: AuditLog, offender: str, *, is_told: bool
+) -> None:
+    search = parse_request("GET", b"/Observation", b"code:text=secret", {}, b"")
+    outcome = ShadowOutcome(Reason.SCOPE_INSUFFICIENT, offender, "patient/Observation.s")
+    told = _line(log, interaction=search, shadow=outcome)["shadow"]
+    named = {"offender": offender} if is_told else {}
+    assert told == {"reason": "scope_insufficient", **named, "required_scope": "patient/Observation.s"}
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40))

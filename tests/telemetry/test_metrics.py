@@ -9,12 +9,13 @@ from gateway.fhir.request import interaction as fhir
 from gateway.fhir.request.export_parameters import ExportParameters
 from gateway.fhir.request.interaction_name import interaction_name
 from gateway.policy.reasons import Reason
+from gateway.policy.shadow.shadow_outcome import ShadowOutcome
 from gateway.smart_server.limits.guess_limits import CLIENT, LAUNCHER, LOCAL_USER, OPERATOR
 from gateway.smart_server.limits.request_limits import LimitedRequest
 from gateway.telemetry.labels import MAX_CLIENTS, requested_type
 from gateway.telemetry.metric_types import BUCKETS
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.server_event import LIMITS, EventKind, ServerEvent
+from gateway.telemetry.server_event import LIMITS, REQUESTS_IN_PROGRESS, EventKind, ServerEvent
 from tests.telemetry.metric_samples import samples_of
 from tests.telemetry.request_records import access, request_record
 
@@ -46,6 +47,23 @@ def test_narrowing_misses_and_dropped_entries_are_counted_by_type() -> None:
     assert samples_of(metrics, "smart_gateway_dropped_entries_total") == {("Condition",): 5, ("Observation",): 1}
     assert samples_of(metrics, "smart_gateway_narrowing_misses_total") == {("Condition",): 1}
     assert samples_of(metrics, "smart_gateway_withheld_entries_total") == {("Condition",): 2}
+
+
+def test_requests_in_shadow_mode_are_counted_by_what_enforcement_would_have_done() -> None:
+    metrics = Metrics()
+    outcomes = (
+        None,
+        ShadowOutcome(),
+        ShadowOutcome(Reason.OUT_OF_REACH),
+        ShadowOutcome(dropped={("Observation", Reason.OUT_OF_REACH): 3}),
+        ShadowOutcome(left_out=("_include",)),
+        ShadowOutcome(rewritten=("patient",)),
+    )
+    for outcome in outcomes:
+        metrics.add_request(request_record(shadow=outcome))
+    assert samples_of(metrics, "smart_gateway_shadow_requests_total") == {
+        ("unchanged",): 2, ("refused",): 1, ("shortened",): 2,
+    }  # fmt: skip
 
 
 def test_a_hostile_server_cannot_make_up_labels() -> None:
@@ -155,7 +173,8 @@ def test_responses_of_the_token_endpoint_and_limits_are_counted_by_a_known_reaso
 
 def test_every_limit_is_known_before_it_is_reached() -> None:
     kinds = (LOCAL_USER, CLIENT, LAUNCHER, OPERATOR)
-    assert {*(f"{kind}_guesses" for kind in kinds), *(limit.value for limit in LimitedRequest)} == set(LIMITS)
+    guesses, requests = (f"{kind}_guesses" for kind in kinds), (limit.value for limit in LimitedRequest)
+    assert {*guesses, *requests, REQUESTS_IN_PROGRESS} == set(LIMITS)
     text = Metrics().exposition_text().decode()
     assert all(f'smart_gateway_limits_reached_total{{limit="{limit}"}} 0.0' in text for limit in LIMITS)
 

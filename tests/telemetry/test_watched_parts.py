@@ -56,11 +56,22 @@ class _SiteRule:
     failures: Mapping[str, int]
 
 
+@dataclass
+class _Shadow:
+    in_force: int = 0
+
+    def count_in_force(self, now: float) -> int:
+        """As many as the test says."""
+        assert now > 0
+        return self.in_force
+
+
 def _watching(**parts: Any) -> Metrics:
     """Metrics that watch these parts, and else parts without anything to say."""
     metrics = Metrics()
     others: dict[str, Any] = {
         "pool": _Pool(), "links": _Links(), "tokens": _Tokens(), "audit_log": LostLines(), "fetches": [],
+        "shadow": _Shadow(),
     }  # fmt: skip
     metrics.watch(WatchedParts(**{**others, **parts}))
     return metrics
@@ -74,6 +85,14 @@ def test_the_pool_is_read_whenever_it_is_asked_for() -> None:
     assert samples_of(metrics, "smart_gateway_pool_waiting") == {(): 1}
     assert samples_of(metrics, "smart_gateway_pool_max_connections") == {(): 32}
     assert samples_of(metrics, "smart_gateway_pool_connections_opened_total") == {(): 7}
+
+
+def test_shadow_mode_is_told_while_it_is_in_force() -> None:
+    shadow = _Shadow(2)
+    metrics = _watching(shadow=shadow)
+    assert samples_of(metrics, "smart_gateway_shadow_entries_in_force") == {(): 2}
+    shadow.in_force = 0
+    assert "smart_gateway_shadow_entries_in_force 0.0" in metrics.exposition_text().decode()
 
 
 def test_links_that_cannot_be_followed_are_counted_by_relation() -> None:

@@ -79,7 +79,7 @@ def check_token(token: str, settings: Settings | None, rules: Rules) -> CheckedT
 async def _resolve(token: str, settings: Settings) -> Access:
     control_client = ControlClient()
     try:
-        resolver = build_bearer_resolver(settings, control_client, None, LastingProxyParts())
+        resolver = build_bearer_resolver(settings, control_client, None, LastingProxyParts(settings.overload))
         return await resolver.resolve(b"Bearer " + token.encode("ascii", "replace"), time.time())
     finally:
         await control_client.aclose()

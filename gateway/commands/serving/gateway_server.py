@@ -27,7 +27,7 @@ _TICK = 0.02
 _LAST_WORDS = 1.0
 
 
-class MetricsServer(uvicorn.Server):
+class SecondServer(uvicorn.Server):
     """A second server in the same loop. It leaves signals to the public server and stops with it."""
 
     @contextlib.contextmanager

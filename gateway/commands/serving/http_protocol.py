@@ -1,112 +1,48 @@
-"""uvicorn's HTTP/1.1 protocol with bounded request heads, and with responses that are written in one piece."""
+"""uvicorn's HTTP/1.1 protocol with bounds: on heads, on the time that a client takes, and on what it may pipeline."""
 
 import asyncio
-import math
 import urllib.parse
-from functools import lru_cache
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import (
-    HEADER_RE,
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.asgi.refusal import RequestRefused, refusal_response
 from gateway.asgi.response import FhirResponse
 from gateway.asgi.types import CLIENT_CERTIFICATE, CONNECTION, WHOLE_RESPONSE
+from gateway.commands.serving.client_connections.response_cycle import WholeResponseCycle, response_head
+from gateway.commands.serving.client_connections.timed_protocol import TimedHttpProtocol, run_cycle
 from gateway.policy.reasons import Reason
-from gateway.proxy.bearer_token.connection_memory import ConnectionMemory
 
 # Bytes. A token of 16 KiB and a query of 16 KiB fit; larger ones are refused anyway.
 MAX_HEAD = 64 * 1024
 # RFC 6585 5.
 _HEAD_TOO_LARGE_STATUS = 431
-_HEAD_TOO_LARGE, _MALFORMED, _INTERNAL_ERROR = (
+_HEAD_TOO_LARGE, _MALFORMED, _TOO_MANY, _OVERLOADED = (
     refusal_response(RequestRefused(reason), realm="")
-    for reason in (Reason.REQUEST_TOO_LARGE, Reason.REQUEST_MALFORMED, Reason.INTERNAL_ERROR)
+    for reason in (
+        Reason.REQUEST_TOO_LARGE,
+        Reason.REQUEST_MALFORMED,
+        Reason.TOO_MANY_REQUESTS,
+        Reason.OVERLOADED,
+    )
 )
-
-# Not allowed in a header value (RFC 9110 5.5, as in uvicorn). The line end of each field has two of them.
-_CONTROL_CHARACTERS = bytes([*range(9), *range(10, 32), 127])
-# Seconds. Longer than a request is on its way in a network.
-_MAY_STILL_SEND = 0.5
-# Bytes. Copying a body up to this size behind its head costs less than a second system call.
-_MAX_COPIED_BODY = 256 * 1024
+# Requests that wait behind another one of their connection. More arrive at once only from who wants to fill memory.
+_MAX_PIPELINED = 64
+# Seconds until the next request of a client is read that was refused because it has too many in progress. One that goes
+# on at once would otherwise take the time that others need.
+_HOLD_BACK = 0.25
 
 
-class WholeResponseCycle(RequestResponseCycle):
-    """One request and its response, which the application may send as a single message (`WHOLE_RESPONSE`).
+class TooManyPipelinedError(Exception):
+    """More requests wait on one connection than may."""
 
-    uvicorn writes head and body separately, which makes two packets, and checks every field separately.
+
+class BoundedHttpProtocol(TimedHttpProtocol):
+    """Bounds what a client may send and how slow it may be, and refuses in the form of every other refusal.
+
+    What a client may take in time is in `TimedHttpProtocol`.
     """
-
-    async def send(self, message: Any) -> None:
-        """Send an ASGI message or a whole response. Raises `RuntimeError` as uvicorn does."""
-        if message["type"] != WHOLE_RESPONSE or self.response_started:
-            await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        status, body = message["status"], message["body"]
-        head = _response_head(status, [*self.default_headers, *message["headers"]])
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        length = b"" if status == 304 else b"content-length: %d\r\n" % len(body)
-        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        if status == 304 or self.scope["method"] == "HEAD":
-            body = b""
-        if len(body) <= _MAX_COPIED_BODY:
-            self.transport.write(b"".join((head, length, end, body)))
-        else:
-            self.transport.write(b"".join((head, length, end)))
-            self.transport.write(body)
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-    async def send_500_response(self) -> None:
-        """Respond to a request that the application has failed to respond to."""
-        self.keep_alive = False
-        response = _INTERNAL_ERROR
-        await self.send({"type": WHOLE_RESPONSE, "status": 500, "headers": response.headers, "body": response.body})
-
-
-async def _run_cycle(cycle: RequestResponseCycle, app: Any, tasks: set[asyncio.Task[None]]) -> None:
-    try:
-        await cycle.run_asgi(app)
-    finally:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.discard(task)
-
-
-def _response_head(status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
-    parts = [STATUS_LINE[status]]
-    for name, value in fields:
-        parts += (_field_start(name), value, b"\r\n")
-    head = b"".join(parts)
-    # The only control characters of a valid head are its line ends.
-    if len(head.translate(None, _CONTROL_CHARACTERS)) != len(head) - 2 * len(fields) - 2:
-        raise RuntimeError("Invalid HTTP header value.")
-    return head
-
-
-@lru_cache(256)
-def _field_start(name: bytes) -> bytes:
-    if HEADER_RE.search(name) or name.lower() in {b"connection", b"content-length", b"transfer-encoding"}:
-        raise RuntimeError("Invalid HTTP header name.")
-    return name.lower() + b": "
-
-
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """Bounds the size of heads, and refuses what is not HTTP in the form of every other refusal."""
 
     # No request follows on this connection: what arrives is not read.
     _is_last = False
@@ -115,17 +51,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_size = 0
     _in_head = True
     _is_complete = False
-    # When the client connected or got its last response; infinite while a request is in progress.
-    _idle_since = math.inf
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """A client has connected."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
-        self._extensions: Any = {WHOLE_RESPONSE: {}, CONNECTION: ConnectionMemory()}
+        self._extensions: Any = {WHOLE_RESPONSE: {}, CONNECTION: self.memory}
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._extensions[CLIENT_CERTIFICATE] = tls.getpeercert(binary_form=True)
+        reason = self.client_connections.add(self)
+        if reason is not None:
+            refusal = _TOO_MANY if reason is Reason.TOO_MANY_REQUESTS else _OVERLOADED
+            self.refuse(refusal.status, refusal)
 
     def data_received(self, data: bytes) -> None:
         """The client has sent bytes."""
@@ -134,16 +71,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_complete = False
         super().data_received(data)
         # Data that ends a request may be a long body. How much of it belongs to the next head is not known.
-        if self._in_head and not self._is_complete:
-            self._head_size += len(data)
+        if not self._is_complete:
+            self._bound_rest(len(data))
+        elif self.is_incomplete:
+            self.end_rest()
+
+    def _bound_rest(self, size: int) -> None:
+        if self._is_last:
+            return
+        if self._in_head:
+            self._head_size += size
             if self._head_size > MAX_HEAD and not self.transport.is_closing():
-                self._refuse(_HEAD_TOO_LARGE_STATUS, _HEAD_TOO_LARGE)
+                self.refuse(_HEAD_TOO_LARGE_STATUS, _HEAD_TOO_LARGE)
+        self.expect_rest(size, is_body=not self._in_head)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are not HTTP/1.1."""
-        self._refuse(_MALFORMED.status, _MALFORMED)
+        self.refuse(_MALFORMED.status, _MALFORMED)
 
-    def _refuse(self, status: int, refusal: FhirResponse) -> None:
+    def refuse(self, status: int, refusal: FhirResponse) -> None:
         """Refuse what cannot be read, and read no more.
 
         While an earlier request waits for its response, the refusal would be taken for that response. It is left out
@@ -162,7 +108,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 return
         fields = [*self.server_state.default_headers, *refusal.headers]
         body = cast("bytes", refusal.body)
-        head = _response_head(status, fields)
+        head = response_head(status, fields)
         self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
 
@@ -175,7 +121,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         headers = dict(self.headers)
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
             self._in_head = False
-            self._refuse(_MALFORMED.status, _MALFORMED)
+            self.refuse(_MALFORMED.status, _MALFORMED)
             return
         self._is_last = True
         self.cycle.keep_alive = False
@@ -187,7 +133,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """The head is complete. As in uvicorn, but without WebSocket and concurrency limits, which are not used."""
+        """The head is complete. As in uvicorn, but without WebSocket and concurrency limits, which are not used.
+
+        Raises `TooManyPipelinedError`: then the connection ends with the last response that is due.
+        """
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            raise TooManyPipelinedError
         parser = self.parser
         version = parser.get_http_version()
         url = httptools.parse_url(self.url)
@@ -231,52 +182,36 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # uvicorn adds a done callback to the task, which would be another handle for the event loop.
-        self.tasks.add(self.loop.create_task(_run_cycle(cycle, app, self.tasks)))
+        self.tasks.add(self.loop.create_task(run_cycle(cast("WholeResponseCycle", cycle), app, self)))
 
     def on_message_complete(self) -> None:
         """The request is complete; the head of another may follow."""
         super().on_message_complete()
         self._in_head = self._is_complete = True
 
-    # The time that a connection may be idle (uvicorn's `timeout_keep_alive`). One timer is checked when it fires;
-    # uvicorn makes and cancels a timer for each request.
-
     def on_response_complete(self) -> None:
         """A response has been sent: the next request may begin, or the connection is idle."""
         self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.memory.is_held_back:
+            self.memory.is_held_back = False
+            if not self.is_shared:
+                self.flow.pause_reading()
+                self.loop.call_later(_HOLD_BACK, self._go_on)
+                return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin with the next request, or wait for one."""
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = math.inf
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for its time."""
-        due = self._idle_since + self.timeout_keep_alive
-        self.timeout_keep_alive_task = None
-        if self._idle_since == math.inf:
-            return
-        if self.loop.time() < due:
-            self.timeout_keep_alive_task = self.loop.call_at(due, self.timeout_keep_alive_handler)
-        elif not self.transport.is_closing():
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Either side has closed the connection."""
-        super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        elif self.cycle.response_complete:
+            self.begin_idle()
 
     def expect_no_more(self) -> None:
         """The gateway is about to stop: close the connection with the next response, or with that in progress."""
@@ -290,7 +225,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
         A client that has just connected, or just got a response that did not close the connection, does not know yet.
         """
-        if self.loop.time() - self._idle_since > _MAY_STILL_SEND and not self.transport.is_closing():
+        if self.idle_since() is not None:
             self.transport.close()
 
 

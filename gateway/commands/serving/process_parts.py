@@ -4,6 +4,8 @@ import os
 import signal
 from dataclasses import dataclass
 
+from gateway.commands.serving.client_connections.build import connection_bounds
+from gateway.commands.serving.client_connections.connections import ClientConnections
 from gateway.commands.serving.worker import Worker
 from gateway.lasting_parts import LastingParts
 from gateway.settings.loading.configuration import Configuration
@@ -14,12 +16,16 @@ from gateway.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class ProcessParts:
-    """What is built once in a process. `worker` is what it shares with others, if it is one of several."""
+    """What is built once in a process. `worker` is what it shares with others, if it is one of several.
+
+    `connections` are those of clients to the public port.
+    """
 
     telemetry: Telemetry
     configuration_metrics: ConfigurationMetrics
     lasting: LastingParts
     worker: Worker | None
+    connections: ClientConnections
 
     @property
     def has_supervisor(self) -> bool:
@@ -35,7 +41,8 @@ class ProcessParts:
             os.kill(self.worker.start.supervisor, number)
         return True
 
-    def show_configuration(self, configuration: Configuration) -> None:
-        """Log as the configuration says, and under its version."""
+    def follow_configuration(self, configuration: Configuration) -> None:
+        """Log as the configuration says, and under its version; bound connections as it says."""
+        self.connections.bounds = connection_bounds(configuration.settings)
         place = None if self.worker is None else self.worker.start.place
         configure_logs(configuration.settings.log_level, place, configuration.version)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.applications import Starlette
 
@@ -20,6 +20,17 @@ class ServedGateway:
         self.requests = 0
         self.is_replaced = False
         self.idle = asyncio.Event()
+
+    @contextlib.contextmanager
+    def in_progress(self) -> Iterator[Gateway]:
+        """The gateway, for one request: it is not closed before that has ended."""
+        self.requests += 1
+        try:
+            yield self.gateway
+        finally:
+            self.requests -= 1
+            if self.is_replaced and not self.requests:
+                self.idle.set()
 
     async def retire(self) -> None:
         """Close the gateway, which has been replaced, once its requests have ended."""
@@ -46,14 +57,14 @@ class ReloadableGateway:
         if scope["type"] != "http":
             await self._starlette(scope, receive, send)
             return
-        served = self._served
-        served.requests += 1
-        try:
-            await served.gateway(scope, receive, send)
-        finally:
-            served.requests -= 1
-            if served.is_replaced and not served.requests:
-                served.idle.set()
+        with self._served.in_progress() as gateway:
+            await gateway(scope, receive, send)
+
+    async def administer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on that came to the admin port."""
+        if scope["type"] == "http":
+            with self._served.in_progress() as gateway:
+                await gateway.administer(scope, receive, send)
 
     def replace(self, following: Gateway) -> ServedGateway:
         """Pass requests to `following` from now on. Returns what was in force, which is to be retired."""

@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -16,18 +17,29 @@ from gateway.commands.serving.configurations import Configurations
 from gateway.commands.serving.process_parts import ProcessParts
 from gateway.commands.serving.reloadable_gateway import ReloadableGateway, ServedGateway
 from gateway.settings.loading.configuration import Configuration
-from gateway.smart_server.configuration_control import BY_ADMINISTRATOR, ConfigurationState, ReloadRefusedError
+from gateway.settings.loading.problem import dotted_path
+from gateway.settings.model import Settings
+from gateway.settings.warnings import find_warnings
+from gateway.smart_server.configuration_control import (
+    BY_ADMINISTRATOR,
+    ConfigurationChange,
+    ConfigurationState,
+    ReloadRefusedError,
+)
 from gateway.storage.backends.store import StoreUnavailableError
 from gateway.storage.store_keys import CONFIGURATION_RELOAD, CONFIGURATION_ROLL_BACK
 from gateway.telemetry.configuration_metrics import ReloadOutcome
 from gateway.telemetry.configured_telemetry import ConfiguredTelemetry
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.request_recording.request_recorder import Recordings
 from gateway.telemetry.server_event import EventKind, ServerEvent
 from gateway.telemetry.watched_parts import AuditState, CurrentParts
 
 _log = logging.getLogger(__name__)
 # Until a reload is tried again that the store did not let happen.
 _RETRY_SECONDS = 2.0
+# How many changes are remembered for administrators.
+_HISTORY = 20
 _NOTHING_BEFORE = "there is no earlier configuration to go back to"
 
 
@@ -39,8 +51,12 @@ class Reloader:
         self._parts = parts
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._recordings = Recordings()
         self._is_draining = False
         self._is_trying_again = False
+        since = parts.configuration_metrics.since
+        first = ConfigurationChange(configurations.current.version, since, "start")
+        self._history = deque((first,), _HISTORY)
         self.application = ReloadableGateway(self._build(configurations.current), self._lifespan)
 
     @property
@@ -53,6 +69,7 @@ class Reloader:
             metrics.since,
             None if previous is None else previous.version,
             configurations.problems,
+            tuple(self._history),
         )
 
     def watch(self, metrics: Metrics, audit_log: AuditState) -> None:
@@ -152,13 +169,22 @@ class Reloader:
         replaced = self.application.replace(gateway)
         if self._is_about_to_stop():
             gateway.drain()
+        earlier = self._configurations.current.settings
         self._adopt(following)
-        self._parts.show_configuration(following)
+        self._parts.follow_configuration(following)
+        self._history.appendleft(ConfigurationChange(following.version, time.time(), trigger))
         event = ServerEvent(kind=EventKind.CONFIGURATION_CHANGED, at=time.time(), reason=trigger)
         self._telemetry(following).add_event(event)
         _log.info("another configuration is in force", extra={"trigger": trigger})
+        _log_new_warnings(earlier, following.settings)
         await gateway.start(replaced.gateway)
-        self._run(_retire(replaced))
+        self._run(self._retire(replaced))
+
+    async def _retire(self, replaced: ServedGateway) -> None:
+        await replaced.retire()
+        del replaced
+        self._recordings.settle(self._configurations.current.settings)
+        gc.collect()
 
     def _adopt(self, following: Configuration) -> None:
         if following is self._configurations.previous:
@@ -171,7 +197,8 @@ class Reloader:
         return Gateway(configuration.settings, telemetry, self._parts.lasting, self)
 
     def _telemetry(self, configuration: Configuration) -> ConfiguredTelemetry:
-        return ConfiguredTelemetry(self._parts.telemetry, configuration.version)
+        recorder = self._recordings.take(configuration.settings)
+        return ConfiguredTelemetry(self._parts.telemetry, configuration.version, recorder)
 
     def _record(self, outcome: ReloadOutcome) -> None:
         metrics = self._parts.configuration_metrics
@@ -230,10 +257,15 @@ class Reloader:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.application.current.aclose()
+            self._recordings.write_out()
             await self._parts.lasting.aclose()
 
 
-async def _retire(replaced: ServedGateway) -> None:
-    await replaced.retire()
-    del replaced
-    gc.collect()
+def _log_new_warnings(earlier: Settings, following: Settings) -> None:
+    """Log what is to be looked at again of the new configuration, and was not of the one before."""
+    known = set(find_warnings(earlier))
+    for warning in find_warnings(following):
+        if warning not in known:
+            _log.warning(
+                "a setting to look at again", extra={"setting": dotted_path(warning.path), "text": warning.sentence}
+            )

@@ -1,4 +1,4 @@
-"""Runs the gateway: the public port and the metrics port in one event loop, until it is stopped."""
+"""Runs the gateway: the public port, the metrics port and the admin port in one event loop, until it is stopped."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,15 @@ import uvicorn
 import uvloop
 
 from gateway.audit_delivery.build import AuditTrail, build_audit_trail
+from gateway.commands.serving.admin_parts import build_admin_parts
+from gateway.commands.serving.client_connections.build import connection_bounds
+from gateway.commands.serving.client_connections.connections import ClientConnections
+from gateway.commands.serving.client_connections.timed_protocol import share_connections
 from gateway.commands.serving.configurations import Configurations
-from gateway.commands.serving.gateway_server import GatewayServer, MetricsServer
+from gateway.commands.serving.gateway_server import GatewayServer, SecondServer
 from gateway.commands.serving.http_protocol import BoundedHttpProtocol
 from gateway.commands.serving.listening_sockets import open_sockets
-from gateway.commands.serving.own_tls import add_tls
+from gateway.commands.serving.own_tls import add_admin_tls, add_tls
 from gateway.commands.serving.process_parts import ProcessParts
 from gateway.commands.serving.reloader import Reloader
 from gateway.commands.serving.worker import Worker
@@ -31,6 +35,8 @@ from gateway.telemetry.configuration_metrics import ConfigurationMetrics
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics_app import MetricsApp
 from gateway.telemetry.operational_log import configure_logs
+from gateway.telemetry.overload_metrics import OverloadMetrics
+from gateway.telemetry.span_metrics import SpanMetrics
 from gateway.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -38,17 +44,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """What is listened on. `metrics` is empty where there is no metrics port."""
+    """What is listened on. `metrics` and `admin` are empty where there is no such port."""
 
     public: list[socket.socket]
     metrics: list[socket.socket]
+    admin: list[socket.socket]
 
 
 def open_all_sockets(settings: Settings) -> Sockets:
     """Raises `ListenError` if an address cannot be listened on."""
     public = open_sockets("listen", settings.listen.host, settings.listen.port)
-    metrics = settings.metrics
-    return Sockets(public, [] if metrics.port is None else open_sockets("metrics", metrics.host, metrics.port))
+    metrics, admin = settings.metrics, settings.admin
+    return Sockets(
+        public,
+        [] if metrics.port is None else open_sockets("metrics", metrics.host, metrics.port),
+        [] if admin.port is None else open_sockets("admin", admin.host, admin.port),
+    )
 
 
 def log_warnings(settings: Settings) -> None:
@@ -86,16 +97,29 @@ def log_unhandled_error(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]
 async def _serve(configurations: Configurations, sockets: Sockets, worker: Worker | None) -> None:
     asyncio.get_running_loop().set_exception_handler(log_unhandled_error)
     settings, version = configurations.current.settings, configurations.current.version
-    metrics, audit = Metrics(), AuditLog.from_settings(settings.audit, worker.audit_lock if worker else None)
     trail = build_audit_trail(settings)
+    admin = build_admin_parts(settings, worker, trail)
+    metrics = Metrics()
+    audit = AuditLog.from_settings(
+        settings.audit, worker.audit_lock if worker else None, None if admin is None else admin.recent
+    )
     telemetry = Telemetry(metrics, audit, None if trail is None else trail.log)
-    lasting = LastingParts(settings, worker.paging_key if worker else None)
-    reloader = Reloader(configurations, ProcessParts(telemetry, ConfigurationMetrics(version), lasting, worker))
+    lasting = LastingParts(settings, worker.paging_key if worker else None, admin)
+    connections = ClientConnections(connection_bounds(settings))
+    parts = ProcessParts(telemetry, ConfigurationMetrics(version), lasting, worker, connections)
+    reloader = Reloader(configurations, parts)
     reloader.watch(metrics, audit)
+    metrics.registry.register(OverloadMetrics(connections, lasting.proxy.in_progress))
+    metrics.registry.register(SpanMetrics(lasting.span_exports.counts))
     if trail is not None:
         metrics.registry.register(AuditEventMetrics(trail.log, trail.delivery.states))
     config = _config(reloader.application, settings.listen.host, settings.listen.port, lifespan="on")
+    share_connections(config, connections)
     add_tls(config, settings.listen)
+    admin_config = _config(
+        reloader.application.administer, settings.admin.host, settings.admin.port or 0, lifespan="off"
+    )
+    add_admin_tls(admin_config, settings.admin)
     public = GatewayServer(config, settings.shutdown, reloader, worker.start.commands if worker else None)
     # Objects made at start live as long as the process, so the garbage collector need not visit them.
     gc.collect()
@@ -103,7 +127,11 @@ async def _serve(configurations: Configurations, sockets: Sockets, worker: Worke
     addresses = {"public_base_url": settings.public_base_url, "upstream": settings.upstream.base_url}
     _log.info("serving", extra=addresses)
     try:
-        async with _serve_metrics(settings, metrics, sockets.metrics, worker), _handed_on(trail):
+        async with (
+            _serve_metrics(settings, metrics, sockets.metrics, worker),
+            _serve_beside(admin_config, sockets.admin),
+            _handed_on(trail),
+        ):
             await public.serve(sockets.public)
     finally:
         telemetry.flush()
@@ -126,13 +154,23 @@ async def _serve_metrics(
     async with contextlib.AsyncExitStack() as stack:
         exposition = await stack.enter_async_context(worker.share(metrics)) if worker is not None else metrics
         config = _config(MetricsApp(exposition), settings.metrics.host, settings.metrics.port or 0, lifespan="off")
-        server = MetricsServer(config)
-        serving = asyncio.create_task(server.serve(sockets))
-        try:
+        async with _serve_beside(config, sockets):
             yield
-        finally:
-            server.should_exit = True
-            await serving
+
+
+@contextlib.asynccontextmanager
+async def _serve_beside(config: uvicorn.Config, sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Serve on another port as long as this lasts; without a socket, nothing."""
+    if not sockets:
+        yield
+        return
+    server = SecondServer(config)
+    serving = asyncio.create_task(server.serve(sockets))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def _config(app: Any, host: str, port: int, *, lifespan: Literal["on", "off"]) -> uvicorn.Config:

@@ -12,6 +12,7 @@ from gateway.commands.serving.supervisor import Supervisor, WorkerStart
 from gateway.commands.serving.worker import Worker
 from gateway.settings.model import Settings
 from gateway.telemetry.audit_log import AuditLog
+from gateway.telemetry.decisions.recent_decisions import SharedDecisions
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.operational_log import configure_logs
 from gateway.telemetry.process_lock import ProcessLock
@@ -38,15 +39,17 @@ def serve_by_workers(configurations: Configurations, count: int) -> int:
     # A link that one worker made must open in another.
     paging_key = secrets.token_bytes(32)
     audit_lock, snapshots = ProcessLock(), SharedSnapshots(count)
+    is_administered = settings.admin.port is not None
+    decisions = SharedDecisions(count, settings.admin.recent_decisions_bytes) if is_administered else None
     _load_before_fork(settings)
 
     def run_worker(start: WorkerStart) -> None:
         current = configurations.current
         configure_logs(current.settings.log_level, start.place, current.version)
-        run_process(configurations, sockets, Worker(start, audit_lock, snapshots, paging_key))
+        run_process(configurations, sockets, Worker(start, audit_lock, snapshots, paging_key, decisions))
 
     _log.info("starting workers", extra={"workers": count})
-    all_sockets = [*sockets.public, *sockets.metrics]
+    all_sockets = [*sockets.public, *sockets.metrics, *sockets.admin]
     followed = SupervisedConfiguration(configurations)
     return Supervisor(count, run_worker, all_sockets, settings.shutdown, followed).run()
 

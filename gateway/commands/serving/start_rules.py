@@ -4,6 +4,7 @@
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from gateway.credentials.signing_key import SigningKeyError, parse_key
 from gateway.fhir.resources.brand_bundle import check_brand_bundle
 from gateway.pages.logo_file import check_logo
 from gateway.policy.decision.certain_decisions import find_broken_decisions
+from gateway.settings.enforcement.shadow import find_distant_ends
 from gateway.settings.loading.valid_parts import Rule
 from gateway.settings.model import Settings
 from gateway.settings.section import Conflict, SettingPath
 from gateway.storage.backends.open_store import MEMORY_URL, open_store
+from gateway.telemetry.tracing.build import can_encode_spans
 from gateway.upstream.server_address import ServerAddress
 from gateway.upstream.tls import tls_context
 
@@ -164,6 +167,17 @@ def _site_rules(settings: Settings) -> Iterator[Conflict]:
     yield from _try(("record_rules", "site_rules"), settings.record_rules.rules)
 
 
+def _tracing(settings: Settings) -> Iterator[Conflict]:
+    tracing = settings.tracing
+    if tracing is None:
+        return
+    if not can_encode_spans():
+        yield Conflict(("tracing",), "needs packages that are not installed: pip install 'smart-fhir-gateway[otel]'")
+    file = tracing.ca_file
+    if file is not None:
+        yield from _try(("tracing", "ca_file"), lambda: read_certificates(file))
+
+
 def _certain_decisions(settings: Settings) -> Iterator[Conflict]:
     try:
         rules = settings.rules()
@@ -172,6 +186,10 @@ def _certain_decisions(settings: Settings) -> Iterator[Conflict]:
         return
     for sentence in find_broken_decisions(rules):
         yield Conflict((), f"this configuration breaks what must always hold: {sentence}")
+
+
+def _shadow_ends(settings: Settings) -> Iterator[Conflict]:
+    yield from find_distant_ends(settings, time.time())
 
 
 START_RULES: tuple[Rule, ...] = (
@@ -187,5 +205,7 @@ START_RULES: tuple[Rule, ...] = (
     _audit_file,
     _audit_events,
     _site_rules,
+    _tracing,
     _certain_decisions,
+    _shadow_ends,
 )

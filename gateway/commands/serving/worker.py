@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gateway.commands.serving.supervisor import WorkerStart
+from gateway.telemetry.decisions.recent_decisions import SharedDecisions
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.process_lock import ProcessLock
 from gateway.telemetry.worker_metrics import PUBLISH_SECONDS, SharedSnapshots, WorkerMetrics
@@ -13,12 +14,16 @@ from gateway.telemetry.worker_metrics import PUBLISH_SECONDS, SharedSnapshots, W
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker. `start` is what the supervisor has told it. `paging_key` seals links where the settings have none."""
+    """One worker. `start` is what the supervisor has told it. `paging_key` seals links where the settings have none.
+
+    `decisions` are the last ones of all workers, where there is an admin port.
+    """
 
     start: WorkerStart
     audit_lock: ProcessLock
     snapshots: SharedSnapshots
     paging_key: bytes
+    decisions: SharedDecisions | None = None
 
     @contextlib.asynccontextmanager
     async def share(self, metrics: Metrics) -> AsyncIterator[WorkerMetrics]:

@@ -177,10 +177,11 @@ def _find_obstacle(scope: ResourceScope, resource_type: str, grant: Grant, lette
 
 def _describe_unit(unit: Unit, resource_type: str) -> str:
     origin = format_scope(unit.scope) if unit.scope is not None else "openid fhirUser"
-    return f"{origin}: {_describe_limits(unit, resource_type)}"
+    return f"{origin}: {describe_limits(unit, resource_type)}"
 
 
-def _describe_limits(unit: Unit, resource_type: str) -> str:
+def describe_limits(unit: Unit, resource_type: str) -> str:
+    """What the unit permits: whose records, and what else they must be."""
     limits = [_describe_extent(unit, resource_type)]
     limits += [f"with {criterion.parameter.name} as the scope requires" for criterion in unit.criteria]
     limits += [rule.sentence for rule in unit.record_rules]
@@ -231,7 +232,7 @@ def _describe_condition(allow: Allow, grant: Grant) -> str:
             return ""
     if permission.covers_whole_type:
         return ""
-    return " or ".join(_describe_limits(unit, permission.resource_type) for unit in permission.units)
+    return " or ".join(describe_limits(unit, permission.resource_type) for unit in permission.units)
 
 
 def _describe_outcome(response_filter: ResponseFilter) -> str:

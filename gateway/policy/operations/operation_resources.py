@@ -13,6 +13,7 @@ from gateway.policy.permission.grant import Grant
 from gateway.policy.permission.membership import compartment_membership
 from gateway.policy.permission.operation_rule import RESOURCE_PARAMETERS, OperationRule, ParameterType
 from gateway.policy.permission.permission import Permission
+from gateway.policy.permission.reference_reach import ReferenceReach
 from gateway.policy.permission.rules import Rules
 from gateway.policy.reasons import Reason
 from gateway.policy.writing.reference_rules import find_reference_needs, refuse_reference_forms
@@ -61,7 +62,7 @@ def _judge_written(
         return refusal
     # Also where writes are not checked: the answer to an operation is what the server makes of the references.
     always_checked = replace(rules, writes=replace(rules.writes, check_references=True))
-    needs = find_reference_needs(resource, references, None, units, always_checked)
+    needs = find_reference_needs(resource, references, None, ReferenceReach(units, always_checked))
     return needs if isinstance(needs, Deny) else SentReferences(units, needs.references, needs.records)
 
 

@@ -17,6 +17,7 @@ class Access:
     issued here, so that a revocation takes effect everywhere. `roles` and `purposes_of_use` are what claims say of the
     user; a coded purpose is `system|code`. `token_id` is the `jti` of a token of another issuer, for the audit alone.
     `certificate_thumbprint` is `x5t#S256` of the certificate without which the token is worth nothing (RFC 8705 3).
+    `names_one_client` says that all claims which may name the client name the same.
     """
 
     issuer: str
@@ -33,3 +34,4 @@ class Access:
     purposes_of_use: frozenset[str] = frozenset()
     token_id: str | None = None
     certificate_thumbprint: str | None = None
+    names_one_client: bool = True

@@ -76,6 +76,7 @@ def access_from_claims(claims: Mapping[str, Any], mapping: ClaimMapping, bases: 
         purposes_of_use=read_codes(claims, mapping.purpose_of_use),
         token_id=_read_token_id(claims.get("jti")),
         certificate_thumbprint=_read_certificate_binding(claims.get("cnf")),
+        names_one_client=all(_first_claim(claims, (name,)) in (None, client_id) for name in mapping.client_id),
     )
 
 

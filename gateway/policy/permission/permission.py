@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.policy.permission.reach import CompartmentSet
+from gateway.policy.permission.reference_reach import ReferenceReach
+from gateway.policy.permission.rules import Rules
 from gateway.policy.permission.unit import CompartmentExtent, Unit, VouchedExtent
 
 _ALWAYS_NEEDED = frozenset({"resourceType", "id"})
@@ -22,6 +24,7 @@ class Permission:
     `covers_whole_type` says that every resource of the type is permitted. Only the judge uses `judgement_cache`, from
     the bytes of the deciding elements to the judgement. `changing_elements` are those on which it depends which units
     permit to change a resource, and only `gateway/policy/writing/permitting_units.py` uses `unit_cache`, likewise.
+    Only `reference_reach` uses `reference_reaches`, from the ids of units to what follows from them.
     """
 
     resource_type: str
@@ -32,6 +35,7 @@ class Permission:
     changing_elements: tuple[str, ...] = ()
     judgement_cache: dict[bytes, bool] = field(default_factory=dict, compare=False, repr=False)
     unit_cache: dict[bytes, tuple[Unit, ...]] = field(default_factory=dict, compare=False, repr=False)
+    reference_reaches: dict[tuple[int, ...], ReferenceReach] = field(default_factory=dict, compare=False, repr=False)
 
     def permits(self, resource: Mapping[str, Any]) -> bool:
         """Whether a unit permits the resource, of which the caller passes the `elements`."""
@@ -55,6 +59,14 @@ class Permission:
     def withholds(self, resource: Mapping[str, Any]) -> bool:
         """Whether only record rules keep the resource from being permitted. The caller passes the `elements`."""
         return any(unit.record_rules and unit.includes(resource) for unit in self.units)
+
+    def reference_reach(self, units: tuple[Unit, ...], rules: Rules) -> ReferenceReach:
+        """To what a record may refer that `units` permit, some of those of this permission, under its grant's rules."""
+        key = tuple(map(id, units))
+        reach = self.reference_reaches.get(key)
+        if reach is None:
+            reach = self.reference_reaches[key] = ReferenceReach(units, rules)
+        return reach
 
     @property
     def vouching_compartments(self) -> frozenset[CompartmentSet]:

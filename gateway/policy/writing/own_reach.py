@@ -15,11 +15,13 @@ def reach_records(allow: AllowWrite) -> tuple[ReachRecord, ...]:
     A scope for the whole server depends on no such record, unless the token has one for what its user reaches besides.
     """
     user, rules = allow.grant.access.user, allow.grant.rules
+    if user is None or rules.writes.change_own_reach:
+        return ()
     has_user_scope = any(
         isinstance(scope, ResourceScope) and scope.context is Context.USER for scope in allow.grant.access.scopes
     )
     is_free = not has_user_scope and any(isinstance(unit.extent, Everything) for unit in allow.permission.units)
-    if user is None or is_free or rules.writes.change_own_reach:
+    if is_free:
         return ()
     return tuple(
         record

@@ -1,8 +1,9 @@
 """To what a written resource may refer: nothing by which it, or the server's answer, would tell of another patient."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from gateway.fhir.reference import Reference, find_references
 from gateway.fhir.resources.written_references import (
@@ -12,8 +13,8 @@ from gateway.fhir.resources.written_references import (
     find_written_references,
 )
 from gateway.policy.decision_types import Deny
-from gateway.policy.permission.membership import compartment_membership
 from gateway.policy.permission.reach import CompartmentSet, Everything
+from gateway.policy.permission.reference_reach import ReferenceReach
 from gateway.policy.permission.rules import Rules
 from gateway.policy.permission.unit import CompartmentExtent, Unit, VouchedExtent, compartment_extent
 from gateway.policy.reasons import Reason
@@ -22,12 +23,15 @@ from gateway.policy.reasons import Reason
 MAX_LOOKUPS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceNeeds:
+# A Struct, because one is created per write: creating a frozen dataclass takes three times as long.
+class ReferenceNeeds(msgspec.Struct, frozen=True, gc=False):
     """The `references` that a unit has to accept, and the `records` that must be known for it."""
 
     references: tuple[Reference, ...]
     records: tuple[Reference, ...]
+
+
+_NO_NEEDS = ReferenceNeeds((), ())
 
 
 def refuse_reference_forms(references: tuple[WrittenReference, ...], units: tuple[Unit, ...]) -> Deny | None:
@@ -36,7 +40,7 @@ def refuse_reference_forms(references: tuple[WrittenReference, ...], units: tupl
     Criteria in the place of a reference are refused for every token: a server resolves them by all that it has (hapi.md
     B9). One that can be read in several ways is refused where it matters whose record it names.
     """
-    forms = [reference.form for reference in references]
+    forms = {reference.form for reference in references}
     if ReferenceForm.CRITERIA in forms:
         return Deny(Reason.REFERENCE_REFUSED, offender="criteria")
     if ReferenceForm.UNCLEAR not in forms or any(isinstance(unit.extent, Everything) for unit in units):
@@ -48,35 +52,29 @@ def find_reference_needs(
     new: Mapping[str, Any],
     written: tuple[WrittenReference, ...],
     stored: Mapping[str, Any] | None,
-    units: tuple[Unit, ...],
-    rules: Rules,
+    reach: ReferenceReach,
     stored_text: bytes = b"",
 ) -> ReferenceNeeds | Deny:
     """What must be looked up because of the references of the new state, which are `written`.
 
     A reference that is stored already tells nothing new and is not looked up; `stored` is None where the token may not
-    read it, and `stored_text` is the same as JSON. Under a record rule each reference has to be looked up: the server
-    would tell whether there is what the rule withholds.
+    read it, and `stored_text` is the same as JSON.
     """
-    has_record_rules = rules.writes.check_references and any(unit.record_rules for unit in units)
-    if any(isinstance(unit.extent, Everything) for unit in units) and not has_record_rules:
-        return ReferenceNeeds((), ())
-    extents = (unit.extent for unit in units)
-    compartment_sets = {one.compartments for one in extents if isinstance(one, CompartmentExtent | VouchedExtent)}
-    owner_types = {one.compartment_type for one in compartment_sets}
+    if reach.is_free:
+        return _NO_NEEDS
     targets = dict[Reference, None]()
     for reference in written:
         target, foreign_type = reference.target, reference.foreign_type
-        if foreign_type is not None and (foreign_type == "Binary" or _can_be_inside(foreign_type, owner_types, rules)):
+        if foreign_type is not None and (foreign_type == "Binary" or reach.may_belong(foreign_type)):
             # It leads to a record of another server, which this one could take for its own.
             return Deny(Reason.REFERENCE_OUT_OF_REACH)
-        if target is not None and (has_record_rules or _must_lead_inside(target.resource_type, owner_types, rules)):
+        if target is not None and reach.is_checked(target.resource_type):
             targets[_without_version(target)] = None
     checked = tuple(target for target in targets if not _is_itself(target, new))
-    if stored is not None and not all(map(_accepts_without_record(compartment_sets), checked)):
-        attached_anew = _find_attached_anew(checked, new, stored, rules)
-        checked = _leave_out_stored(checked, stored, stored_text, rules, attached_anew)
-    records = tuple(target for target in checked if target.resource_type not in owner_types)
+    if stored is not None and not all(map(reach.accepts_unseen, checked)):
+        attached_anew = _find_attached_anew(checked, new, stored, reach.bases)
+        checked = _leave_out_stored(checked, stored, stored_text, reach.bases, attached_anew)
+    records = tuple(target for target in checked if target.resource_type not in reach.owner_types)
     if len(records) > MAX_LOOKUPS:
         return Deny(Reason.REQUEST_TOO_LARGE, offender="references")
     return ReferenceNeeds(checked, records)
@@ -86,7 +84,7 @@ def _leave_out_stored(
     targets: tuple[Reference, ...],
     stored: Mapping[str, Any],
     text: bytes,
-    rules: Rules,
+    bases: tuple[str, ...],
     attached_anew: frozenset[Reference],
 ) -> tuple[Reference, ...]:
     """The targets to which the stored record does not refer. Most can be found in its text, the others only in it all.
@@ -94,7 +92,7 @@ def _leave_out_stored(
     A string of JSON has no quotation mark in it that is not escaped, and so none behind a brace or a comma.
     """
     others = tuple(target for target in targets if target in attached_anew or not _is_in_text(target, text))
-    unchanged = set(_list_targets(find_written_references(stored, rules.bases))) if others else set()
+    unchanged = set(_list_targets(find_written_references(stored, bases))) if others else set()
     return tuple(target for target in others if target in attached_anew or target not in unchanged)
 
 
@@ -104,12 +102,12 @@ def _is_in_text(target: Reference, text: bytes) -> bool:
 
 
 def _find_attached_anew(
-    targets: tuple[Reference, ...], new: Mapping[str, Any], stored: Mapping[str, Any], rules: Rules
+    targets: tuple[Reference, ...], new: Mapping[str, Any], stored: Mapping[str, Any], bases: tuple[str, ...]
 ) -> frozenset[Reference]:
     """The Binaries to which an attachment points that is not stored: a reference shows none, and a version itself."""
     if not any(target.resource_type == "Binary" for target in targets):
         return frozenset()
-    attached = set(find_attached_binaries(new, rules.bases)) - set(find_attached_binaries(stored, rules.bases))
+    attached = set(find_attached_binaries(new, bases)) - set(find_attached_binaries(stored, bases))
     return frozenset(_without_version(binary) for _, binary in attached)
 
 
@@ -138,32 +136,6 @@ def leads_inside(
     extent = compartment_extent(compartments, reference.resource_type, rules)
     # A record that a rule withholds is as good as absent.
     return unit.obeys_rules(record) and (extent is None or Unit(extent).permits(record))
-
-
-def _must_lead_inside(resource_type: str, owner_types: set[str], rules: Rules) -> bool:
-    """Whether a reference to the type is accepted only if it leads inside.
-
-    A Binary is always looked at: a record that points at one makes it visible.
-    """
-    if resource_type == "Binary" or resource_type in owner_types:
-        return True
-    return rules.writes.check_references and _can_be_inside(resource_type, owner_types, rules)
-
-
-def _can_be_inside(resource_type: str, owner_types: set[str], rules: Rules) -> bool:
-    """Whether such a record belongs to somebody. The other types are free."""
-    return any(compartment_membership(owner_type, resource_type, rules) is not None for owner_type in owner_types)
-
-
-def _accepts_without_record(compartment_sets: set[CompartmentSet]) -> Callable[[Reference], bool]:
-    """Whether a reference leads to the owner of every compartment, so that nothing has to be known for it."""
-    return lambda target: (
-        bool(compartment_sets)
-        and all(
-            target.resource_type == compartments.compartment_type and target.id in compartments.ids
-            for compartments in compartment_sets
-        )
-    )
 
 
 def _is_itself(target: Reference, new: Mapping[str, Any]) -> bool:

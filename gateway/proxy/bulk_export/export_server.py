@@ -107,7 +107,7 @@ class ExportServer:
         raise RequestRefused(Reason.EXPORT_URL_REFUSED)
 
     async def _send_for_file(self, file: ExportTarget, trace: UpstreamTrace) -> Response:
-        request = Request(b"GET", file.target.encode(), _FILE_HEADERS)
+        request = Request(b"GET", file.target.encode(), _FILE_HEADERS, caller=trace.caller)
         if not file.base:
             return await self._server.send(request, trace)
         storage = self._storages.get(file.base)

@@ -141,6 +141,7 @@ class EntryAnswers:
             whole.token_cached,
             bundle.access,
         )
+        record.trace_id = whole.trace_id
         if self._telemetry.keeps_events:
             record.written_patients = tuple(patients_of_tree(entry.resource))
         return record

@@ -9,7 +9,6 @@ from gateway.fhir.request_error import RequestError
 from gateway.policy.reasons import Reason
 from gateway.proxy.fhir_server import FHIR_JSON
 from gateway.proxy.incoming_request import IncomingRequest, refuse_request
-from gateway.proxy.upstream_trace import UpstreamTrace
 
 
 def list_urns(entries: tuple[BundleRequest, ...]) -> frozenset[str]:
@@ -47,5 +46,4 @@ def build_entry_request(
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
 
-    trace = UpstreamTrace(bundle_request.trace.request_id, traceparent=bundle_request.trace.traceparent)
-    return IncomingRequest(entry.method, target.path, target.query, headers, receive, trace)
+    return IncomingRequest(entry.method, target.path, target.query, headers, receive, bundle_request.trace.for_entry())

@@ -26,6 +26,7 @@ from gateway.proxy.bundles.entry_answers import BundleContext, EntryAnswers
 from gateway.proxy.fhir_server import FHIR_JSON
 from gateway.proxy.grant_cache import GrantCache
 from gateway.proxy.incoming_request import IncomingRequest, parse_interaction, parse_written_content
+from gateway.proxy.record_response import record_permission
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.writing.transaction_plan import PlannedWrite, at_entry
 from gateway.proxy.writing.transaction_writes import MAY_BE_DONE, TransactionWrites
@@ -129,6 +130,7 @@ class TransactionExecution:
             response, entry = self._build(responses[write.index], write.index)
             record = self._entries.create_record(allow.entries[write.index], write.index, bundle)
             record.interaction = write.context.interaction
+            record_permission(write.context.grant, record)
             self._entries.report(record, response, started_at)
             answers[write.index] = entry
         return answers

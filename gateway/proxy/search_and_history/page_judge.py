@@ -17,6 +17,7 @@ from gateway.proxy.reading.resource_checks import ResourceChecks
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.search_and_history.binary_versions import resolve_binary_versions
 from gateway.proxy.search_and_history.provenance import resolve_provenances
+from gateway.telemetry.tracing.spans import SpanName
 
 
 class PageJudge:
@@ -59,7 +60,7 @@ class PageJudge:
         `only_existence` the verdict is exact only in whether it keeps anything at all; it may keep entries that must
         not be sent.
         """
-        response_filter, context = self._response_filter, self._context
+        context = self._context
         if body is None:
             try:
                 body = await self._server.fetch(upstream_request, context.trace)
@@ -67,6 +68,11 @@ class PageJudge:
                 if not upstream_request.is_page:
                     raise
                 raise self._page_links.page_refused(refused, is_filling=is_filling) from refused
+        with context.trace.span(SpanName.VERIFICATION):
+            return await self._judge(body, only_existence=only_existence)
+
+    async def _judge(self, body: bytes, *, only_existence: bool) -> tuple[Bundle, Verdict]:
+        response_filter, context = self._response_filter, self._context
         bundle = read_bundle(body)
         verdict = judge_bundle(bundle, response_filter)
         if verdict.pending_provenances:

@@ -53,8 +53,12 @@ class UserCompartments:
             return cached[1]
         task = self._running.get(user)
         if task is None:
-            task = self._running[user] = asyncio.create_task(self._fetch_facts(user, trace, now))
+            shared = trace.for_entry()
+            # The others wait for it as well.
+            shared.stay()
+            task = self._running[user] = asyncio.create_task(self._fetch_facts(user, shared, now))
             task.add_done_callback(lambda done: self._finish(user, done))
+            task.add_done_callback(lambda _: _add_waiting(trace, shared))
         # The look-up goes on for the others if this request ends.
         return await asyncio.shield(task)
 
@@ -109,3 +113,9 @@ class UserCompartments:
                 if len(patients) > self._max_patients:
                     return patients
         return patients
+
+
+def _add_waiting(trace: UpstreamTrace, part: UpstreamTrace) -> None:
+    """Add the time that a part of a request has waited for the FHIR server."""
+    if part.waited_seconds is not None:
+        trace.waited_seconds = (trace.waited_seconds or 0.0) + part.waited_seconds

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from gateway.fhir.reference import Reference
 from gateway.fhir.request.interaction import WriteKind
 from gateway.policy.decision_types import AllowWrite
 from gateway.policy.writing.binary_owner import BINARY, find_owner, find_owner_to_look_up, looks_at_content
-from gateway.policy.writing.judge_write import NewState, StoredState
+from gateway.policy.writing.new_state import NewState
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.reading.resource_checks import ResourceChecks
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.upstream_trace import UpstreamTrace
@@ -34,7 +37,8 @@ class BinaryOwners:
         owner = find_owner_to_look_up(stored.resource, allow.permission, allow.grant.rules)
         if owner is None:
             return stored
-        return replace(stored, owner_record=(await self._states.fetch_records([owner], trace))[owner])
+        record = (await self._states.fetch_records([owner], trace))[owner]
+        return msgspec.structs.replace(stored, owner_record=record)
 
     async def add_readable_owner(self, allow: AllowWrite, new: object, context: RequestContext) -> AllowWrite:
         """The write, which says on whose account the token may read what comes of it. Raises `RequestRefused`.

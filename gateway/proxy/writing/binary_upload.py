@@ -75,6 +75,8 @@ async def _read_pieces(receive: Receive) -> AsyncIterator[bytes]:
                 message = await receive()
         except TimeoutError as error:
             raise RequestRefused(Reason.BODY_INCOMPLETE) from error
+        if message.get("too_slow"):
+            raise RequestRefused(Reason.REQUEST_TOO_SLOW)
         if message["type"] == "http.disconnect":
             raise RequestRefused(Reason.BODY_INCOMPLETE)
         has_more = message.get("more_body", False)

@@ -4,7 +4,7 @@ from gateway.asgi.refusal import RequestRefused
 from gateway.fhir.resources.resource import MalformedResourceError
 from gateway.policy.decision_types import Allow, SearchFilter
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import StoredState
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.fhir_server import FhirServer
 from gateway.proxy.page_links import PageLinks
 from gateway.proxy.reading.resource_checks import ResourceChecks

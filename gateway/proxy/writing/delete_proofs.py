@@ -10,7 +10,7 @@ from gateway.fhir.resources.bundle import Bundle, read_bundle
 from gateway.fhir.resources.resource import MalformedResourceError, read_type_and_id
 from gateway.policy.decision_types import UpstreamRequest
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import StoredState
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.fhir_server import FhirServer
 from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.proxy.writing.stored_states import read_entry_state

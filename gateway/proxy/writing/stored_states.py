@@ -22,7 +22,7 @@ from gateway.fhir.resources.version import read_version
 from gateway.fhir.search.query import encode_pairs
 from gateway.policy.decision_types import UpstreamRequest
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import StoredState
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.fhir_server import FhirServer
 from gateway.proxy.reading.record_failures import hangs_on_record
 from gateway.proxy.upstream_trace import UpstreamTrace

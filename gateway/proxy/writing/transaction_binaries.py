@@ -1,11 +1,11 @@
 """What the resources of a transaction say of its Binaries: one that points at a new Binary can vouch for it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from gateway.fhir.reference import Reference
 from gateway.policy.permission.unit import Unit
-from gateway.policy.writing.binary_owner import BINARY, BundleFacts, find_owner, is_vouched_for
-from gateway.policy.writing.judge_write import NewState
+from gateway.policy.writing.binary_owner import BINARY, NO_BUNDLE, BundleFacts, find_owner, is_vouched_for
+from gateway.policy.writing.new_state import NewState
 from gateway.proxy.writing.binary_owners import BinaryOwners, needs_content
 from gateway.proxy.writing.transaction_plan import EntryNames, PlannedWrite
 
@@ -21,7 +21,7 @@ class TransactionBinaries:
     def facts_for(self, write: PlannedWrite) -> BundleFacts:
         """What the transaction knows of the write's Binaries: of itself, and of those that it points at."""
         if not self._new:
-            return BundleFacts()
+            return NO_BUNDLE
         binary = self._names.find(write)
 
         def vouches(unit: Unit) -> bool:
@@ -34,11 +34,13 @@ class TransactionBinaries:
 
         return BundleFacts(self._new, vouches)
 
-    async def add_readable_owners(self, owners: BinaryOwners, known: Collection[Reference]) -> None:
-        """Let the writes say on whose account the token may read them. What is `known` is not there to be asked for."""
+    async def add_readable_owners(self, owners: BinaryOwners) -> None:
+        """Let the writes say on whose account the token may read them. What they make is not there to be asked for."""
+        binaries = [write for write in self._writes if _is_binary(write)]
+        known = self._names.list_records() if binaries else {}
         readable: dict[Reference, bool] = {}
-        for write in self._writes:
-            if not _is_binary(write) or not isinstance(write.new, NewState):
+        for write in binaries:
+            if not isinstance(write.new, NewState):
                 continue
             owner = find_owner(write.new.resource, write.allow.grant.rules)
             if owner is None or owner in known or readable.get(owner) is False:

@@ -19,11 +19,15 @@ from gateway.fhir.request_error import RequestError
 from gateway.fhir.resources.resource import MalformedResourceError
 from gateway.policy.decision_types import AllowWrite, Deny, UpstreamWrite
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import JudgedWrite, NewState, StoredState, prepare_content
+from gateway.policy.writing.judged_write import JudgedWrite
+from gateway.policy.writing.new_state import NewState, prepare_content
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.incoming_request import refuse_request
 from gateway.proxy.request_context import RequestContext
 
 _ENCODER = msgspec.json.Encoder()
+# A reference to a new resource: its type, the token of the transaction, and the index of its entry.
+_STAND_IN = re.compile(rb'"[A-Za-z]+/([0-9a-f]{32})-([0-9]+)"')
 
 
 @dataclass(slots=True)
@@ -53,6 +57,21 @@ class PlannedWrite:
         write = self.allow.write
         return None if write.id is None else Reference(write.resource_type, write.id)
 
+    @property
+    def is_conditional_create(self) -> bool:
+        """Whether it is sent as a create under a condition: of an update as well, whose condition nothing met.
+
+        Not an update with a name: the server would let others refer to what it finds, which was not judged for that.
+        """
+        is_create = self.allow.write.kind is WriteKind.CREATE and bool(self.allow.if_none_exist)
+        return is_create and not (self.is_update and self.name)
+
+    @property
+    def is_update(self) -> bool:
+        """Whether the client asked for an update, whatever it came to."""
+        interaction = self.context.interaction
+        return isinstance(interaction, Write) and interaction.kind is WriteKind.UPDATE
+
 
 class EntryNames:
     """What stands for the names while the writes are judged.
@@ -64,7 +83,6 @@ class EntryNames:
         self._writes = writes
         self._by_index = {write.index: write for write in writes}
         self._token = secrets.token_hex(16)
-        self._stand_ins = re.compile(rb'"[A-Za-z]+/%b-([0-9]+)"' % self._token.encode())
 
     def resolve(self) -> None:
         """Set what is judged of each write.
@@ -103,10 +121,12 @@ class EntryNames:
 
     def restore(self, body: bytes) -> bytes:
         """The body with the names of new resources, which the FHIR server resolves."""
-        return self._stand_ins.sub(self._restore_name, body) if self._token.encode() in body else body
+        return _STAND_IN.sub(self._restore_name, body) if self._token.encode() in body else body
 
     def _restore_name(self, found: re.Match[bytes]) -> bytes:
-        write = self._by_index[int(found[1])]
+        if found[1] != self._token.encode():
+            return found[0]
+        write = self._by_index[int(found[2])]
         return b'"%b"' % write.name.encode() if write.name and write.reference is None else found[0]
 
 
@@ -169,9 +189,7 @@ def _build_entry(write: PlannedWrite, sent: UpstreamWrite, names: EntryNames) ->
         request["ifMatch"] = f'W/"{sent.if_match}"'
     if sent.if_none_match:
         request["ifNoneMatch"] = "*"
-    interaction = write.context.interaction
-    if isinstance(interaction, Write) and interaction.kind is WriteKind.CREATE and write.allow.if_none_exist:
-        # Not for an update that creates: what the server finds in between would be left as it is.
+    if write.is_conditional_create:
         request["ifNoneExist"] = write.allow.if_none_exist
     if sent.method == "DELETE":
         return {"request": request}

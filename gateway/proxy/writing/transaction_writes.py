@@ -17,13 +17,9 @@ from gateway.fhir.resources.resource import MalformedResourceError
 from gateway.fhir.resources.transaction_response import EntryAnswer, read_transaction_response
 from gateway.policy.decision_types import Deny, UpstreamWrite
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import (
-    JudgedWrite,
-    StoredState,
-    finish_write,
-    judge_write,
-    was_overtaken,
-)
+from gateway.policy.writing.judge_write import judge_write
+from gateway.policy.writing.judged_write import FoundInside, JudgedWrite, finish_write, was_overtaken
+from gateway.policy.writing.stored_state import StoredState
 from gateway.proxy.upstream_trace import UpstreamTrace
 from gateway.proxy.writing.conditional_target import aim_at_found, aim_at_nothing
 from gateway.proxy.writing.conditions import resource_id
@@ -45,6 +41,7 @@ from gateway.proxy.writing.write_response import (
 
 # Records to which the bodies of one transaction refer, and which have to be looked up.
 _MAX_RECORDS = 500
+_CREATED = 201
 _FAILED = 300
 # Requests for one transaction that are under way at the same time.
 _MAX_CONCURRENT = 8
@@ -55,20 +52,15 @@ class TransactionWrites:
     """Executes the writes of a transaction: all of them or none."""
 
     def __init__(self, parts: WriteParts) -> None:
-        self._binaries = parts.binaries
-        self._deletes = parts.deletes
-        self._server = parts.server
-        self._states = parts.states
-        self._conditions = parts.conditions
-        self._rewriter = parts.rewriter
-        self._turns = parts.turns
+        self._parts = parts
 
     async def execute(
         self, writes: Sequence[PlannedWrite], trace: UpstreamTrace
     ) -> dict[int, FhirResponse | RequestRefused]:
         """The responses by index. Raises `RequestRefused`, with the entry on account of which nothing is done.
 
-        A refusal among the responses is that of a delete that came too late, which only the state behind it tells.
+        A refusal among the responses is that of a write that came too late and has done nothing: a delete, of which
+        only the state behind it tells, or an update that would have created what somebody else has created meanwhile.
         """
         names = EntryNames(writes)
         names.resolve()
@@ -77,7 +69,7 @@ class TransactionWrites:
         async with AsyncExitStack() as stack:
             # In one order, so that no two transactions wait for each other.
             for target in sorted(targets):
-                await stack.enter_async_context(self._turns.take(target))
+                await stack.enter_async_context(self._parts.turns.take(target))
             if targets:
                 await self._resolve_conditions(writes)
                 names.resolve()
@@ -96,7 +88,7 @@ class TransactionWrites:
             if write.allow.condition is None:
                 continue
             with at_entry(write.index):
-                found = await self._conditions.resolve(write.allow.condition, write.context)
+                found = await self._parts.conditions.resolve(write.allow.condition, write.context)
                 is_create = write.allow.write.kind is WriteKind.CREATE
                 if found is None and not is_create:
                     aim = aim_at_nothing(write.allow, write.content)
@@ -117,11 +109,11 @@ class TransactionWrites:
         waiting = [write for write in writes if write.response is None]
         unknown = {reference: write for write in waiting if (reference := write.reference) and write.stored is None}
         whole = list_with_content(waiting)
-        for reference, state in (await self._states.fetch_all(unknown, trace, with_content=whole)).items():
+        for reference, state in (await self._parts.states.fetch_all(unknown, trace, with_content=whole)).items():
             unknown[reference].stored = state
         for write in waiting:
             with at_entry(write.index):
-                write.stored = await self._binaries.add_owner(write.stored, write.allow, trace)
+                write.stored = await self._parts.binaries.add_owner(write.stored, write.allow, trace)
                 judged = judge_write(write.allow, write.new, write.stored)
                 if isinstance(judged, Deny):
                     raise RequestRefused.from_decision(judged)
@@ -131,16 +123,17 @@ class TransactionWrites:
         needed = {one for write in waiting if write.judged is not None for one in write.judged.records} - records.keys()
         if len(needed) > _MAX_RECORDS:
             raise RequestRefused(Reason.REQUEST_TOO_LARGE, "references")
-        records.update(await self._states.fetch_records(sorted(needed, key=str), trace))
+        records.update(await self._parts.states.fetch_records(sorted(needed, key=str), trace))
+        found_inside: FoundInside = {}
         for write in waiting:
             with at_entry(write.index):
                 assert write.judged is not None
-                request = finish_write(write.judged, records, binaries.facts_for(write))
+                request = finish_write(write.judged, records, binaries.facts_for(write), found_inside)
                 if isinstance(request, Deny):
                     raise RequestRefused.from_decision(request)
                 write.request = request
         await self._prove_deletes(waiting, trace)
-        await binaries.add_readable_owners(self._binaries, names.list_records().keys())
+        await binaries.add_readable_owners(self._parts.binaries)
 
     async def _prove_deletes(self, writes: Sequence[PlannedWrite], trace: UpstreamTrace) -> None:
         proved = [
@@ -149,7 +142,7 @@ class TransactionWrites:
             if (request := write.request) and request.method == "DELETE" and request.query
             if (reference := write.reference)
         ]
-        errors = await self._deletes.prove_all([delete for _, delete in proved], trace)
+        errors = await self._parts.deletes.prove_all([delete for _, delete in proved], trace)
         for (write, _), error in zip(proved, errors, strict=True):
             if error is not None:
                 with at_entry(write.index):
@@ -161,7 +154,7 @@ class TransactionWrites:
         if not writes:
             return ()
         try:
-            answer = await self._server.send_write(
+            answer = await self._parts.server.send_write(
                 UpstreamWrite("POST", "", body=encode_transaction(writes, names)), trace
             )
         except RequestRefused as refused:
@@ -189,12 +182,15 @@ class TransactionWrites:
             if request.query and behind.get(write.index) is not None:
                 return RequestRefused(Reason.PRECONDITION_FAILED)
             response = FhirResponse(204, Reason.PERMITTED, b"")
+        elif write.is_conditional_create and write.is_update and answer.response.code != _CREATED:
+            # Somebody else made a match meanwhile. The server has left it as it is.
+            return RequestRefused(Reason.PRECONDITION_FAILED)
         else:
             resource_type = write.allow.write.resource_type
             location = (answer.response.location or "").encode("latin-1", "replace")
             known_id = write.allow.write.id or find_created_id([(b"location", location)], resource_type)
             written = read_written(bytes(answer.resource), (resource_type, known_id), write.allow)
-            response = self._build_response(201 if answer.response.code == 201 else 200, written, write)
+            response = self._build_response(_CREATED if answer.response.code == _CREATED else 200, written, write)
         response.replaced = None if write.stored is None else write.stored.resource
         if write.judged is not None and write.judged.is_untied and write.index in behind:
             response.overtaken = was_overtaken(write.judged, behind[write.index])
@@ -209,7 +205,7 @@ class TransactionWrites:
         async def fetch_one(reference: Reference | None) -> StoredState | None:
             async with limit:
                 try:
-                    return None if reference is None else await self._states.fetch(reference, trace)
+                    return None if reference is None else await self._parts.states.fetch(reference, trace)
                 except RequestRefused:
                     return None
 
@@ -218,7 +214,7 @@ class TransactionWrites:
 
     def _build_response(self, status: int, written: WrittenState, write: PlannedWrite) -> FhirResponse:
         if written.body:
-            written = WrittenState(written.id, self._rewriter.rewrite(written.body), written.version)
+            written = WrittenState(written.id, self._parts.rewriter.rewrite(written.body), written.version)
         return build_write_response(status, written, write.allow)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -70,13 +71,19 @@ def _may_read(members: Members, permission: Permission, allow: AllowWrite) -> bo
 
 def find_created_id(headers: Sequence[Header], resource_type: str) -> str | None:
     """The id of a created resource, by the path of `Location` or `Content-Location`; None if neither says it."""
-    pattern = re.compile(rf"(?:.*/)?{resource_type}/({ID_PATTERN.pattern})(?:/_history/{ID_PATTERN.pattern})?")
+    pattern = _address_of(resource_type)
     for wanted in (b"location", b"content-location"):
         for name, value in headers:
             match = pattern.fullmatch(value.decode("latin-1")) if name == wanted else None
             if match is not None:
                 return match[1]
     return None
+
+
+# There are as many as there are types.
+@lru_cache(256)
+def _address_of(resource_type: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:.*/)?{resource_type}/({ID_PATTERN.pattern})(?:/_history/{ID_PATTERN.pattern})?")
 
 
 def build_write_response(status: int, written: WrittenState, allow: AllowWrite) -> FhirResponse:

@@ -17,7 +17,7 @@ from gateway.settings.serving.restart import needs_restart
 
 _VERSION_LENGTH = 12
 # Where one process of several listens, which makes no difference to what it answers.
-_PLACES = frozenset({"listen.host", "listen.port", "metrics"})
+_PLACES = frozenset({"listen.host", "listen.port", "metrics", "admin.host", "admin.port"})
 # How the settings end that name a file with a private key, whose content is no part of the version.
 _PRIVATE_FILE = "key_file"
 

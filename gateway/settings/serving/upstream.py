@@ -93,7 +93,20 @@ class Pool(Section):
     """Connections to the FHIR server, and how long the gateway waits."""
 
     connections: Annotated[Count, Field(description="How many connections may be open at once.")] = 32
-    queue: Annotated[CountOrZero, Field(description="How many requests may wait for a connection.")] = 256
+    connections_per_client: Annotated[
+        Count | None,
+        Field(
+            description="How many of them one client may use at once, so that others find a free one; without it three "
+            "quarters."
+        ),
+    ] = None
+    queue: Annotated[
+        CountOrZero,
+        Field(
+            description="How many requests may wait for a connection. The client that uses the fewest is served next, "
+            "and one that fills the queue makes room for others."
+        ),
+    ] = 256
     connect_timeout_seconds: Annotated[Seconds, Field(description="How long opening a connection may take.")] = 3.0
     read_timeout_seconds: Annotated[
         Seconds, Field(description="How long the FHIR server may send nothing within a response.")
@@ -112,6 +125,16 @@ class Pool(Section):
             "decompressed beyond its limit."
         ),
     ] = "none"
+
+    def share_of_one_client(self) -> int:
+        """How many connections one client may use at once."""
+        share = self.connections_per_client
+        return -(-self.connections * 3 // 4) if share is None else share
+
+    @conflict_rule
+    def _large_share(self) -> Iterator[Conflict]:
+        if self.connections_per_client is not None and self.connections_per_client > self.connections:
+            yield Conflict(("connections_per_client",), "must not be more than connections")
 
     @conflict_rule
     def _long_connect_timeout(self) -> Iterator[Conflict]:

@@ -61,6 +61,10 @@ class ClientRegistry:
                 clients.append(client)
         return sorted(clients, key=lambda client: (client.name.lower(), client.client_id))
 
+    async def list_ids(self) -> frozenset[str]:
+        """The ids of all clients."""
+        return await self._registrations.list_client_ids() | self._configured.keys()
+
     def is_configured(self, client_id: str) -> bool:
         """Whether the client is in the configuration. Then it can only be changed there."""
         return client_id in self._configured

@@ -81,9 +81,12 @@ class LocalUsers:
 
     async def list_entries(self) -> list[LocalUserEntry]:
         """The entries of all local users, by name."""
-        names = {*self._configured, *await self._registrations.list_usernames()}
-        entries = await run_in_batches(self.find_entry, sorted(names))
+        entries = await run_in_batches(self.find_entry, sorted(await self.list_usernames()))
         return [entry for entry in entries if entry is not None]
+
+    async def list_usernames(self) -> frozenset[str]:
+        """The names of all local users."""
+        return await self._registrations.list_usernames() | self._configured.keys()
 
     async def find_entry(self, username: str) -> LocalUserEntry | None:
         """The entry of the user of that name, disabled or not."""

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.smart_server.admin.admin_error import AdminRequestError
+from gateway.smart_server.administration.admin_error import AdminRequestError
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.error_responses import Endpoint
 from gateway.smart_server.http_messages import BodyTooLargeError, json_response, read_body

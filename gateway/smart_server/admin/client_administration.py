@@ -5,20 +5,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.oauth.client.client import Client
 from gateway.smart_server.admin.admin_door import is_set, read_json
-from gateway.smart_server.admin.client_registration import SECRET_MEMBERS, ClientRegistration
+from gateway.smart_server.administration.client_registration import SECRET_MEMBERS, ClientRegistration
+from gateway.smart_server.administration.clients import ClientSummary, ManagedClients
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.http_messages import json_response
-from gateway.telemetry.server_event import EventKind
 
 
 class ClientAdministration:
     """Lists, adds, changes, disables and removes clients. Raises `AdminRequestError`."""
 
     def __init__(self, dependencies: Dependencies, registration: ClientRegistration) -> None:
-        self._dependencies = dependencies
+        self._registry = dependencies.clients
         self._registration = registration
+        self._clients = ManagedClients(dependencies, registration)
 
     async def clients(self, request: Request) -> Response:
         """GET: all clients. POST: add one. A generated secret is in this response only.
@@ -26,10 +26,10 @@ class ClientAdministration:
         A known client_id is refused, unless the query has `replace=true`.
         """
         if request.method == "GET":
-            summaries = [self._summary(client) for client in await self._dependencies.clients.list_all()]
-            return json_response({"clients": summaries})
+            return json_response({"clients": [_describe(summary) for summary in await self._clients.list()]})
         replaces = is_set(request, "replace")
-        return json_response(await self._registration.register(await read_json(request), replaces=replaces), status=201)
+        registered = await self._clients.register(await read_json(request), replaces=replaces)
+        return json_response(registered.members(), status=201)
 
     async def client(self, request: Request) -> Response:
         """GET: one client; a summary for a client of the configuration. PATCH: change members of it.
@@ -39,45 +39,30 @@ class ClientAdministration:
         client_id = request.path_params["client_id"]
         match request.method:
             case "PATCH":
-                return json_response(await self._registration.update(client_id, await read_json(request)))
+                updated = await self._clients.update(client_id, await read_json(request))
+                return json_response(updated.members())
             case "DELETE" if is_set(request, "remove"):
-                return await self._remove(client_id)
+                await self._clients.remove(client_id)
+                return json_response({"client_id": client_id, "removed": True})
             case "DELETE":
-                return await self._disable(client_id)
+                await self._clients.disable(client_id)
+                return json_response({"client_id": client_id, "disabled": True})
             case _:
                 return await self._show(client_id)
 
-    def _summary(self, client: Client) -> dict[str, Any]:
-        return {
-            "client_id": client.client_id,
-            "name": client.name,
-            "authentication": client.authentication.value,
-            "disabled": client.disabled,
-            "without_pkce": client.is_unproven,
-            "from": "configuration" if self._dependencies.clients.is_configured(client.client_id) else "registration",
-        }
-
     async def _show(self, client_id: str) -> Response:
-        client = await self._dependencies.clients.find_any(client_id)
-        if client is not None and self._dependencies.clients.is_configured(client_id):
-            return json_response(self._summary(client))
+        if self._registry.is_configured(client_id):
+            return json_response(_describe((await self._clients.show(client_id)).summary))
         entry = await self._registration.find_registered(client_id)
         return json_response({name: value for name, value in entry.items() if name not in SECRET_MEMBERS})
 
-    async def _disable(self, client_id: str) -> Response:
-        storage = self._dependencies.storage
-        entry = await self._registration.find_registered(client_id)
-        await storage.registrations.put_client(client_id, {**entry, "disabled": True})
-        await storage.ends.end_client(client_id)
-        self._dependencies.record_event(EventKind.CLIENT_DISABLED, client_id=client_id)
-        return json_response({"client_id": client_id, "disabled": True})
 
-    async def _remove(self, client_id: str) -> Response:
-        storage = self._dependencies.storage
-        entry = await self._registration.find_registered(client_id)
-        # Disabled first: until everything has ended, nothing more is granted, and an interruption can be repeated.
-        await storage.registrations.put_client(client_id, {**entry, "disabled": True})
-        await storage.ends.end_client(client_id)
-        await storage.registrations.remove_client(client_id)
-        self._dependencies.record_event(EventKind.CLIENT_REMOVED, client_id=client_id, reason="administrator")
-        return json_response({"client_id": client_id, "removed": True})
+def _describe(summary: ClientSummary) -> dict[str, Any]:
+    return {
+        "client_id": summary.client_id,
+        "name": summary.name,
+        "authentication": summary.authentication,
+        "disabled": summary.disabled,
+        "without_pkce": summary.without_pkce,
+        "from": "configuration" if summary.is_configured else "registration",
+    }

@@ -19,6 +19,7 @@ _REASONS = {
     403: "not_permitted",
     404: "not_found",
     409: "conflict",
+    421: "wrong_host",
     422: "invalid_request",
     429: "too_many_requests",
     500: "internal_error",
@@ -29,9 +30,13 @@ _REASONS = {
 
 @dataclass(slots=True)
 class RequestFacts:
-    """What is known of a request and its response. `status` is None as long as there is no response."""
+    """What is known of a request and its response. `status` is None as long as there is no response.
+
+    `administrator` is the name of who sent it, where that was proven at the admin port.
+    """
 
     remote_address: str
+    administrator: str | None = None
     claims: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
     refusal: ServerEvent | None = None
@@ -63,6 +68,13 @@ def note_refusal(reason: str) -> None:
         exchange.reason = reason
 
 
+def note_administrator(name: str) -> None:
+    """Note who sent the request: every event of it names them."""
+    exchange = _current.get()
+    if exchange is not None:
+        exchange.administrator = name
+
+
 class RequestEvents:
     """Takes the events of the SMART server, and passes them on to telemetry."""
 
@@ -79,6 +91,8 @@ class RequestEvents:
             return
         if event.remote_address is None:
             event = msgspec.structs.replace(event, remote_address=exchange.remote_address)
+        if event.administrator is None and exchange.administrator is not None:
+            event = msgspec.structs.replace(event, administrator=exchange.administrator)
         if event.kind not in REFUSALS:
             self._on_event(event)
         elif exchange.refusal is None:
@@ -105,6 +119,12 @@ class RequestEvents:
             if exchange.reason is None and status < 400:
                 return
             reason = exchange.reason or _REASONS.get(status, f"status_{status}")
-            event = ServerEvent(kind=kind, at=self._clock(), reason=reason, remote_address=exchange.remote_address)
+            event = ServerEvent(
+                kind=kind,
+                at=self._clock(),
+                reason=reason,
+                remote_address=exchange.remote_address,
+                administrator=exchange.administrator,
+            )
         unsaid = {name: value for name, value in exchange.claims.items() if getattr(event, name) is None}
         self._on_event(msgspec.structs.replace(event, **unsaid))

@@ -34,6 +34,7 @@ _MAX_REMEMBERED = 4096
 
 
 LOCAL_USER, CLIENT, LAUNCHER, OPERATOR = "user", "client", "launcher", "operator"
+ADMINISTRATOR = "administrator"
 """The kinds of accounts."""
 
 

@@ -28,7 +28,9 @@ from gateway.smart_server.openid_provider.logout_token import LOGOUT_TOKEN_TYPES
 from gateway.smart_server.openid_provider.provider_errors import ProviderLoginError, ProviderLoginReason
 from gateway.smart_server.openid_provider.provider_metadata import MetadataCache, ProviderMetadata
 
-__all__ = ["DocumentClient", "ExpectedResponse", "LoginOptions", "OpenIdClient", "callback_path"]
+ADMIN_CALLBACK_PATH = "/signed-in"
+"""The path of the callback of administrators, at the admin port."""
+__all__ = ["ADMIN_CALLBACK_PATH", "DocumentClient", "ExpectedResponse", "LoginOptions", "OpenIdClient", "callback_path"]
 
 
 def callback_path(index: int) -> str:
@@ -142,6 +144,10 @@ class OpenIdClient:
             **options.parameters(),
         }
         return LoginRedirect(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", state, nonce, verifier)
+
+    async def check_reachable(self, now: float) -> None:
+        """Read its metadata, unless they were read minutes ago. Raises `ProviderLoginError`."""
+        await self._metadata.get(now)
 
     async def check_issuer(self, issuer: str | None, now: float) -> None:
         """Check the `iss` of an authorization response (RFC 9207). Raises `ProviderLoginError`.

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from gateway.oauth.errors import OAuthError
 from gateway.oauth.scope_limits import ScopeLimits
-from gateway.smart_server.admin.admin_error import AdminRequestError
-from gateway.smart_server.admin.client_registration import ClientRegistration
+from gateway.smart_server.administration.admin_error import AdminRequestError
+from gateway.smart_server.administration.client_registration import ClientRegistration
 from gateway.smart_server.dependencies import Dependencies
 from gateway.smart_server.http_messages import BodyTooLargeError, json_response, read_body, remote_address
 from gateway.smart_server.limits.request_limits import LimitedRequest
@@ -49,7 +49,7 @@ class RegistrationEndpoint:
         try:
             metadata = orjson.loads(await read_body(request))
             entry = _read_metadata(metadata, self._dependencies.scope_limits)
-            registered = await self._registration.register(entry, self_registered=True)
+            registered = (await self._registration.register(entry, self_registered=True)).members()
         except (orjson.JSONDecodeError, BodyTooLargeError):
             return _error_response("invalid_client_metadata", "The body is not a JSON object, or too large.")
         except AdminRequestError as error:

@@ -63,8 +63,12 @@ class UserStates:
         await self._store.remove_member(store_keys.DISABLED_USERS, subject)
         return was_disabled
 
+    async def list_disabled_subjects(self) -> frozenset[str]:
+        """The subjects of all disabled users, and of some who were enabled at this moment."""
+        return await self._store.members(store_keys.DISABLED_USERS)
+
     async def list_disabled(self) -> dict[str, UserState]:
         """The states of all disabled users, by subject."""
-        subjects = sorted(await self._store.members(store_keys.DISABLED_USERS))
+        subjects = sorted(await self.list_disabled_subjects())
         states = await run_in_batches(self.get, subjects)
         return {subject: state for subject, state in zip(subjects, states, strict=True) if state.disabled}

@@ -150,6 +150,8 @@ def _rare_details(record: RequestRecord, interaction: fhir.Interaction | None) -
         details.append(("export", interaction.level.value))
     if record.dropped:
         details.append(("dropped", str(sum(record.dropped.values()))))
+    if record.shadow is not None:
+        details.append(("shadow", record.shadow.reason.value))
     if record.refused_token is not None:
         details.append(("claimed_issuer", record.refused_token.issuer))
         details.append(("claimed_client", record.refused_token.client_id))

@@ -58,12 +58,13 @@ class AuditEventLog:
     def add_request(self, record: RequestRecord, answer: Answer) -> bool:
         """Keep the events of a request. Returns whether its response may leave.
 
-        Anybody can send requests without an accepted token. They may fill half of the spool, so that they alone never
-        stop the others.
+        Anybody can send requests without an accepted token, and a client any number that are refused because it has
+        too many in progress. They may fill half of the spool, so that they alone never stop the others.
         """
         if record.method in _NOT_RECORDED or record.reason is Reason.AUDIT_UNAVAILABLE:
             return True
-        if record.access is None and self.spool.is_filled_by_half():
+        is_cheap = record.access is None or record.reason is Reason.TOO_MANY_REQUESTS
+        if is_cheap and self.spool.is_filled_by_half():
             self._lose(1)
             return True
         return (

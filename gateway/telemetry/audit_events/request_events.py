@@ -106,10 +106,11 @@ def _more(answer: Answer, left_out: int) -> tuple[tuple[str, str], ...]:
 def _patients(record: RequestRecord, answer: Answer, agents: Agents) -> Iterator[str]:
     """The ids of the patients, each once. The patient of the token counts where nobody else is named.
 
-    A request that was refused concerns those whom it names, whoever the token is for.
+    A request that was refused concerns those whom it names, whoever the token is for; and in shadow mode a token reads
+    more than what belongs to its patient.
     """
     access, written = record.access, read_location(answer.location)
-    if agents.bound_patient is not None and record.status < 400:
+    if agents.bound_patient is not None and record.status < 400 and record.shadow is None:
         yield agents.bound_patient
         return
     named = dict.fromkeys(patients_of_interaction(_fhir_interaction(record.interaction)))

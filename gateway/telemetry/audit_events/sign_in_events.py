@@ -32,7 +32,11 @@ _CODES: dict[EventKind, tuple[Json, Json]] = {
     EventKind.PROVIDER_LOGOUT: (USER_AUTHENTICATION, LOGOUT),
     EventKind.TOKEN_ISSUED: (USER_AUTHENTICATION, GET_ACCESS_TOKEN),
     EventKind.TOKEN_REFUSED: (USER_AUTHENTICATION, GET_ACCESS_TOKEN),
+    EventKind.ADMIN_SIGNED_IN: (USER_AUTHENTICATION, LOGIN),
+    EventKind.ADMIN_SIGN_IN_FAILED: (USER_AUTHENTICATION, LOGIN),
+    EventKind.ADMIN_SIGNED_OUT: (USER_AUTHENTICATION, LOGOUT),
     EventKind.USER_ADDED: (SECURITY_ALERT, USER_ATTRIBUTES_CHANGED),
+    EventKind.USER_UPDATED: (SECURITY_ALERT, USER_ATTRIBUTES_CHANGED),
     EventKind.USER_DISABLED: (SECURITY_ALERT, USER_ATTRIBUTES_CHANGED),
     EventKind.USER_ENABLED: (SECURITY_ALERT, USER_ATTRIBUTES_CHANGED),
     EventKind.USER_REMOVED: (SECURITY_ALERT, USER_ATTRIBUTES_CHANGED),
@@ -83,6 +87,7 @@ def _entities(event: ServerEvent, form: EventForm) -> list[Json]:
     details = details_of(
         {
             "event": event.kind.value,
+            "administrator": event.administrator,
             "reason": event.reason,
             "authorization_id": event.authorization_id,
             "scope": event.scope,

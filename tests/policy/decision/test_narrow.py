@@ -13,7 +13,9 @@ from gateway.policy.decision_types import (
 )
 from gateway.policy.permission.rules import PractitionerReach, UnnarrowedSearch
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import JudgedWrite, StoredState, judge_write
+from gateway.policy.writing.judge_write import judge_write
+from gateway.policy.writing.judged_write import JudgedWrite
+from gateway.policy.writing.stored_state import StoredState
 from tests.policy.grants import decide_request, make_grant, upstream_url
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"

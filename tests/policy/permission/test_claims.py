@@ -250,6 +250,23 @@ def test_a_claim_without_which_the_token_is_useless_is_named(changes: dict[str, 
     assert str(caught.value).startswith(f"{claim}: ")
 
 
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({}, True),
+        ({"azp": "app"}, True),
+        ({"azp": None}, True),
+        ({"azp": "another"}, False),
+        ({"appid": ["app"]}, False),
+        ({"cid": {}}, False),
+        ({"client": "another"}, True),
+    ],
+)
+def test_a_token_may_name_two_clients(claims: dict[str, Any], *, expected: bool) -> None:
+    access = read_access(client_id="app", **claims)
+    assert (access.client_id, access.names_one_client) == ("app", expected)
+
+
 def test_a_subject_that_is_no_text_is_no_subject() -> None:
     assert read_access(sub=["someone"]).subject is None
 

@@ -13,7 +13,10 @@ from gateway.policy.decision.decide_write import decide_write
 from gateway.policy.decision_types import AllowWrite, Deny, UpstreamWrite
 from gateway.policy.permission.rules import WriteRules
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import JudgedWrite, StoredState, finish_write, judge_write, prepare_content
+from gateway.policy.writing.judge_write import judge_write
+from gateway.policy.writing.judged_write import JudgedWrite, finish_write
+from gateway.policy.writing.new_state import prepare_content
+from gateway.policy.writing.stored_state import StoredState
 from tests.policy.grants import make_grant
 
 Resource = dict[str, Any]

@@ -14,7 +14,9 @@ from gateway.policy.decision_types import AllowWrite, Deny
 from gateway.policy.permission.reach import CompartmentSet, UserFacts
 from gateway.policy.permission.rules import WriteRules
 from gateway.policy.reasons import Reason
-from gateway.policy.writing.judge_write import StoredState, judge_write, prepare_content
+from gateway.policy.writing.judge_write import judge_write
+from gateway.policy.writing.new_state import prepare_content
+from gateway.policy.writing.stored_state import StoredState
 from gateway.settings.enforcement.compartments import Compartments
 from tests.policy.grants import PUBLIC, UPSTREAM, make_grant
 

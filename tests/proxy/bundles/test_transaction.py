@@ -121,6 +121,45 @@ async def test_a_delete_that_comes_too_late_deletes_nothing_and_says_so(pair: Pa
     assert ("Observation", "o-a") in server.records
 
 
+MATCH = "Observation?identifier=urn:x|7"
+NAMED = {"identifier": [{"system": "urn:x", "value": "7"}]}
+
+
+async def test_a_conditional_update_that_creates_leaves_under_its_condition(pair: Pair) -> None:
+    gateway, server = pair
+    response = await send_bundle(gateway, "transaction", entry("PUT", MATCH, observation(**NAMED)))
+    assert statuses(response) == [201]
+    (sent,) = server.transactions
+    assert sent["entry"][0]["request"] == {
+        "method": "POST", "url": "Observation", "ifNoneExist": "patient=Patient/pat-a&identifier=urn:x%7C7",
+    }  # fmt: skip
+
+
+async def test_a_conditional_update_that_comes_second_creates_and_changes_nothing_and_says_so(pair: Pair) -> None:
+    gateway, server = pair
+    server.before_write = lambda: server.put(observation("pat-a", "first", **NAMED))
+    update = entry("PUT", MATCH, observation(**NAMED, note=[{"text": "second"}]))
+    response = await send_bundle(gateway, "transaction", update, entry("POST", "Encounter", encounter()))
+    assert statuses(response) == [412, 201]
+    refused = response.json()["entry"][0]
+    assert refused["response"]["outcome"]["issue"][0]["details"]["coding"][0]["code"] == "precondition_failed"
+    (found,) = [record for record in server.records.values() if record.get("identifier") == NAMED["identifier"]]
+    assert (found["id"], "note" in found) == ("first", False)
+    assert statuses(await send_bundle(gateway, "transaction", update)) == [200]
+    assert server.records["Observation", "first"]["note"] == [{"text": "second"}]
+
+
+async def test_a_condition_that_would_find_what_the_app_may_not_find_is_not_left_to_the_server(pair: Pair) -> None:
+    gateway, server = pair
+    server.put(observation("pat-a", "hidden", **NAMED))
+    laboratory = {"category": [{"coding": [{"code": "laboratory"}]}]}
+    scope = "patient/Observation.cus?category=laboratory patient/Observation.cus?identifier=urn:x|8"
+    update = entry("PUT", MATCH, observation(**NAMED, **laboratory))
+    assert statuses(await send_bundle(gateway, "transaction", update, scope=scope)) == [201]
+    (sent,) = server.transactions
+    assert sent["entry"][0]["request"] == {"method": "POST", "url": "Observation"}
+
+
 ANSWERS = {
     "one answer too few": lambda answers: answers[:1],
     "one answer too many": lambda answers: [*answers, answers[0]],

@@ -30,5 +30,5 @@ class MemoryStore:
         self._server.pauses = [*pauses]
 
     async def list_records(self, names: Names) -> list[Resource]:
-        """All Observations and Encounters."""
+        """All records but the patients."""
         return [record for record in self._server.records.values() if record["resourceType"] != "Patient"]

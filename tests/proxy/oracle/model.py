@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from tests.proxy.oracle.model_of_binaries import expect_binary
 from tests.proxy.oracle.model_of_writes import WRITES, expect_validation, expect_write
 from tests.proxy.oracle.rules import finds, sees, using
 from tests.proxy.oracle.world import Action, App, Bundle, Expected, Key, Record, World, current, records_of_type
@@ -11,6 +12,8 @@ _DONE = {200, 201, 204}
 
 def expect(world: World, app: App, action: Action, *, ignores_criteria: bool) -> Expected:
     """What becomes of one request."""
+    if action.resource_type == "Binary":
+        return expect_binary(world, app, action, ignores_criteria=ignores_criteria)
     if action.kind in WRITES:
         return expect_write(world, app, action, ignores_criteria=ignores_criteria)
     if action.kind == "validate":

@@ -38,7 +38,7 @@ class Store(Protocol):
         """Take this long for each of the next requests."""
 
     async def list_records(self, names: Names) -> list[Resource]:
-        """All Observations and Encounters of the example, as they are now."""
+        """All records of the example but the patients, as they are now."""
 
 
 class Play:
@@ -174,7 +174,9 @@ class Play:
         if request.body is not None:
             options["json"] = request.body
         content_type = _PATCH if request.method == "PATCH" else _FHIR
-        headers = {**request.headers, **({"content-type": content_type} if request.body is not None else {})}
+        headers = {"accept": _FHIR, **request.headers}
+        if request.body is not None:
+            headers["content-type"] = content_type
         return await self._gateway.request(
             request.path, scope, method=request.method, headers=headers, claims={"patient": app[0].patient}, **options
         )

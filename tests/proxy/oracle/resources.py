@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.proxy.bundles.bundles import entry, patch_binary
-from tests.proxy.oracle.world import Action, Bundle, Key, Record
+from tests.proxy.oracle.world import PATIENTS, Action, Bundle, Key, Record
 from tests.servers.people import Resource
 
 METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
@@ -53,6 +53,8 @@ class Names:
         """The record as a resource; without an id if the name is empty."""
         resource_type, name = key
         resource: dict[str, Any] = {"resourceType": resource_type, **({"id": self.id_of(key)} if name else {})}
+        if resource_type == "Binary":
+            return resource | self._to_binary(record)
         if resource_type == "Encounter":
             resource |= {"status": "finished", "class": {"code": "AMB"}}
         else:
@@ -60,6 +62,21 @@ class Names:
         for element in record:
             resource[element if element != "performers" else "performer"] = self._to_element(element, record[element])
         return {**resource, **self._mark()}
+
+    def _to_binary(self, record: Record) -> Resource:
+        resource: dict[str, Any] = {"contentType": "text/plain", "data": record["data"]}
+        owner = record.get("owner")
+        if owner is not None:
+            owner_type = "Patient" if owner in PATIENTS else "Encounter"
+            resource["securityContext"] = _refer(owner_type, self.id_of((owner_type, owner)))
+        return resource
+
+    def _read_binary(self, resource: Resource) -> Record:
+        record = {"data": resource["data"]}
+        if "securityContext" in resource:
+            owner_type, owner_id = resource["securityContext"]["reference"].split("/")[-2:]
+            record["owner"] = self.name_of((owner_type, owner_id))
+        return record
 
     def _mark(self) -> Resource:
         return {"text": _narrative(next(self._contents))} if self.prefix else {}
@@ -87,6 +104,8 @@ class Names:
     def read(self, resource: Resource) -> tuple[Key, Record]:
         """The address and the record of a resource; what the server adds is left out."""
         key = (resource["resourceType"], resource["id"])
+        if key[0] == "Binary":
+            return ("Binary", self.name_of(key)), self._read_binary(resource)
         record: dict[str, Any] = {"subject": _last_part(resource["subject"]), "identifier": _value(resource)}
         if "category" in resource:
             record["category"] = resource["category"][0]["coding"][0]["code"]

@@ -17,7 +17,7 @@ READS = ("read", "version", "history", "meta", "search", "type history", "everyt
 
 @dataclass(frozen=True)
 class Repertoire:
-    """What sequences are made of: the kinds of requests that read, the types that are written, and encounters.
+    """What sequences are made of: the kinds of requests that read, the types that are written, encounters and Binaries.
 
     `is_alone` says that the server holds nothing else, so that all records of a type can be searched.
     """
@@ -26,6 +26,7 @@ class Repertoire:
     written: tuple[str, ...] = ("Observation", "Observation", "Observation", "Encounter")
     subjects: tuple[str, ...] = ("pat-a", "pat-a", "pat-a", "pat-b", "room")
     encounters: tuple[str, ...] = ("e1", "e1", "e2", "none")
+    binaries: tuple[str, ...] = ("b1", "b2")
     is_alone: bool = True
 
 
@@ -52,6 +53,24 @@ def contents(resource_type: str, repertoire: Repertoire) -> st.SearchStrategy[Re
             "encounter": st.sampled_from(repertoire.encounters),
         },
     )
+
+
+_owners = st.sampled_from(("pat-a", "pat-a", "pat-a", "e1", "e1", "pat-b", "e2", "none", None))
+_binary_contents = st.builds(
+    lambda data, owner: {"data": data} if owner is None else {"data": data, "owner": owner},
+    st.sampled_from(("QQ==", "Qg==")),
+    _owners,
+)
+
+
+@st.composite
+def _binary_requests(draw: st.DrawFn, repertoire: Repertoire) -> Action:
+    """A read or a write of a Binary."""
+    kind = draw(st.sampled_from(("read", "read", "create", "update", "update", "delete")))
+    name = "" if kind == "create" else draw(st.sampled_from(repertoire.binaries))
+    content = draw(_binary_contents) if kind in {"create", "update"} else None
+    is_current = draw(_current) if kind in {"update", "delete"} else None
+    return Action(kind, "Binary", name, content=content, is_current=is_current)
 
 
 def _changes(resource_type: str, repertoire: Repertoire) -> st.SearchStrategy[Record]:
@@ -121,6 +140,8 @@ def _bundles(draw: st.DrawFn, repertoire: Repertoire) -> Bundle:
     if kind == "batch" and draw(st.booleans()):
         return Bundle(kind, tuple(draw(st.lists(_reads(repertoire, repertoire.reads), min_size=1, max_size=4))))
     some = st.one_of(_writes(repertoire), _writes(repertoire), _reads(repertoire, ("read", "meta")))
+    if repertoire.binaries:
+        some = st.one_of(some, some, some, _binary_requests(repertoire))
     return Bundle(kind, tuple(draw(st.lists(some, min_size=1, max_size=4))))
 
 
@@ -129,10 +150,14 @@ def is_independent(world: World, bundle: Bundle) -> bool:
     actions, writes = bundle.actions, [action for action in bundle.actions if action.kind in WRITES]
     by_condition = {action.identifier for action in writes if action.identifier}
     targets = [action.name or action.identifier for action in actions if action.name or action.identifier]
+    has_binary = any(action.resource_type == "Binary" for action in actions)
+    if has_binary and any(action.resource_type == "Encounter" for action in writes):
+        # It may be the owner.
+        return False
     met = {
         key[1]
         for key, versions in world.items()
-        if versions[-1] is not None and versions[-1]["identifier"] in by_condition
+        if versions[-1] is not None and versions[-1].get("identifier") in by_condition
     }
     comes_to_meet = any(
         (action.content or {}).get("identifier") in by_condition - {action.identifier} for action in writes
@@ -161,7 +186,7 @@ def _apps(draw: st.DrawFn) -> App:
     first = st.sampled_from(
         ("Observation", "Observation", "Encounter") if patient is None else ("Observation", "*", "*")
     )
-    more = st.sampled_from(("Observation", "Encounter", "Patient" if patient is None else "*"))
+    more = st.sampled_from(("Observation", "Encounter", "Binary", "Patient" if patient is None else "*"))
     units = list[Unit]()
     for resource_type in (draw(first), *draw(st.lists(more, max_size=2))):
         category = draw(st.sampled_from((None, None, *_CATEGORIES))) if resource_type == "Observation" else None
@@ -179,14 +204,16 @@ def worlds(draw: st.DrawFn, repertoire: Repertoire) -> World:
         for name in names:
             if draw(is_there):
                 chosen[resource_type, name] = (draw(contents(resource_type, repertoire)),)
+    for name in repertoire.binaries:
+        if draw(st.sampled_from((True, True, True, False))):
+            chosen["Binary", name] = (draw(_binary_contents),)
     return dict(sorted(chosen.items()))
 
 
 def sequences(repertoire: Repertoire = EVERYTHING, *, max_size: int = 8) -> st.SearchStrategy[Sequence]:
     """Records, two apps, and what each of them asks in turn."""
-    requests = st.one_of(
-        _writes(repertoire), _writes(repertoire), _reads(repertoire, repertoire.reads), _bundles(repertoire)
-    )
+    of_records = (_writes(repertoire), _writes(repertoire), _reads(repertoire, repertoire.reads), _bundles(repertoire))
+    requests = st.one_of(*of_records, _binary_requests(repertoire)) if repertoire.binaries else st.one_of(*of_records)
     steps = st.lists(st.tuples(st.integers(0, 1), requests), min_size=1, max_size=max_size)
     return st.tuples(worlds(repertoire), st.tuples(_apps(), _apps()), steps)
 

@@ -1,4 +1,4 @@
-"""A FHIR server in memory with versions, histories and operations, beside all that one of transactions has."""
+"""A FHIR server in memory with versions, histories and operations, beside all that one of Binaries has."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.asgi.types import Receive, Scope, Send
-from tests.proxy.bundles.transaction_server import HONEST, TransactionServer
+from tests.proxy.bundles.transaction_server import HONEST
 from tests.proxy.running_gateway import serve_on
+from tests.proxy.writing.binary_server import BinaryServer
 from tests.proxy.writing.record_server import Answer, Habits, Key
 from tests.servers.people import Resource
 from tests.servers.process import free_port
@@ -19,7 +20,7 @@ _OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "informat
 
 
 @dataclass
-class VersionedServer(TransactionServer):
+class VersionedServer(BinaryServer):
     """`versions` are all versions of each resource, None for a deletion. `pauses` are turns of the event loop."""
 
     versions: dict[Key, list[Resource | None]] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class VersionedServer(TransactionServer):
         self.requests.clear()
         self.bodies.clear()
         self.transactions.clear()
+        self.dates.clear()
 
     def _respond(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = path.split("/")
@@ -59,9 +61,10 @@ class VersionedServer(TransactionServer):
 
     def _store(self, resource: Resource, key: Key) -> Resource:
         known = self.versions.setdefault(key, [])
-        self.records[key] = {**resource, "meta": {**resource.get("meta", {}), "versionId": str(len(known) + 1)}}
-        known.append(self.records[key])
-        return self.records[key]
+        stored = super()._store(resource, key)
+        stored["meta"]["versionId"] = str(len(known) + 1)
+        known.append(stored)
+        return stored
 
     def _version(self, key: Key, version_id: str) -> Answer:
         known = self.versions.get(key, [])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # What a record says: its subject, and for an Observation its category; optional are performers and an encounter.
+# A Binary has data and, optionally, an owner.
 Record = Mapping[str, Any]
 Key = tuple[str, str]
 # Every version of each record, in order; None for a deletion.
@@ -81,7 +82,7 @@ class Expected:
 
 def is_given(name: str) -> bool:
     """Whether a record has its name from the client, and not from the server that made it."""
-    return re.fullmatch(r"[re][0-9]", name) is not None
+    return re.fullmatch(r"[reb][0-9]", name) is not None
 
 
 def current(world: World, key: Key) -> Record | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.fhir.request import interaction as fhir
 from gateway.policy.reasons import Reason
+from gateway.policy.shadow.shadow_outcome import ShadowOutcome
 from gateway.telemetry.audit_events.chain import Chain, entity_details
 from gateway.telemetry.audit_events.entities import DECISION, EventForm
 from gateway.telemetry.audit_events.naming import Naming
@@ -77,6 +78,15 @@ def test_whose_record_an_event_is_about(case: str) -> None:
     reason = Reason.PERMITTED if status < 400 else Reason.NOT_FOUND
     record = request_record(access=token, interaction=interaction, status=status, reason=reason)
     assert sorted(patients_of(events_of(record, Answer(body)))) == expected
+
+
+def test_in_shadow_mode_an_event_is_about_whom_the_answer_names_and_says_what_enforcement_would_have_done() -> None:
+    outcome = ShadowOutcome(Reason.OUT_OF_REACH)
+    record = request_record(access=by_patients_app(), interaction=READ, shadow=outcome)
+    events = events_of(record, Answer(body_about("Patient/B", "Patient/C")))
+    assert sorted(patients_of(events)) == ["B", "C"]
+    assert {entity_details(event, DECISION)["shadow"] for event in events} == {"out_of_reach"}
+    assert patients_of(events_of(record, Answer(b"{}"))) == ["A"]
 
 
 def test_the_patients_of_written_content_have_events() -> None:

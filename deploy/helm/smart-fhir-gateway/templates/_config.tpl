@@ -50,7 +50,7 @@
 {{- else }}
 {{- $config := include "gateway.config" . | fromYaml }}
 smart_server: {{ hasKey $config "smart_server" }}
-{{- range $name := list "public_base_url" "development" "listen.host" "listen.port" "listen.tls" "listen.client_certificates" "metrics" "shutdown" "upstream.base_url" "smart_server.issuer" "smart_server.store" "smart_server.store_ca_file" "smart_server.store_replicas" "audit" "reload" }}
+{{- range $name := list "public_base_url" "development" "listen.host" "listen.port" "listen.tls" "listen.client_certificates" "metrics" "admin.host" "admin.port" "admin.tls" "admin.recent_decisions_bytes" "shutdown" "upstream.base_url" "smart_server.issuer" "smart_server.store" "smart_server.store_ca_file" "smart_server.store_replicas" "audit" "reload" }}
 {{- $value := $config }}
 {{- range splitList "." $name }}
 {{- $value = ternary (get (default dict $value) .) "" (kindIs "map" (default dict $value)) }}
@@ -76,6 +76,11 @@ smart_server: {{ hasKey $config "smart_server" }}
 {{- $drain := default 0 $shutdown.drain_seconds | ceil | int }}
 {{- $finish := ternary $shutdown.finish_seconds 10 (hasKey $shutdown "finish_seconds") | ceil | int }}
 {{- add .Values.shutdown.preStopSleepSeconds $drain $finish 10 }}
+{{- end }}
+
+{{/* The directory in which AuditEvents wait, mounted from a volume; empty where there are none. */}}
+{{- define "gateway.auditFolder" -}}
+{{- with .Values.config.audit }}{{ with .events }}{{ with .spool }}{{ dir . }}{{ end }}{{ end }}{{ end }}
 {{- end }}
 
 {{/* The base URL of the SMART server as a command in the gateway's own pod reaches it. */}}

@@ -1,0 +1,1 @@
+"""The pages of what apps may do: access that users granted, and launches."""

@@ -1,0 +1,1 @@
+"""The pages of how the gateway itself does: health, keys, decisions, configuration."""

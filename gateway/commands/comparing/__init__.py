@@ -1,0 +1,1 @@
+"""What `policy diff` says: which decisions on recorded requests another configuration changes."""

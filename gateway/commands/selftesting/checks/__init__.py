@@ -1,0 +1,1 @@
+"""The checks of the self-test, one module for each family."""

@@ -1,0 +1,1 @@
+"""The connections of clients: how many, how slow, and how a response leaves on them."""

@@ -1,0 +1,1 @@
+"""What `shadow report` says: what enforcement would break for each client."""

@@ -1,0 +1,1 @@
+"""Decisions that were made: kept for a while, and explained."""
