@@ -213,7 +213,8 @@ class Gateway:
         from gateway.admin.health import HealthChecks  # noqa: PLC0415
 
         checks = HealthChecks(self._check_fhir_server, self._smart_server.check_store)
-        return build_admin_application(self._settings, self._smart_server.dependencies, lasting.admin, checks)
+        dependencies = self._smart_server.dependencies
+        return build_admin_application(self._settings, dependencies, lasting.admin, checks, self._can_audit)
 
     def _can_audit(self) -> bool:
         """Whether requests are served as far as their AuditEvents are concerned."""
@@ -271,6 +272,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._capability_statement.aclose()
         await self._lasting.connections.give_back(self._connections)
         await self._exports.aclose()
         if self._tracer is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.hapi_results import hapi_table
-from gateway.policy.reasons import REFUSAL_TEXTS
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.policy.remedies import REMEDIES
 from gateway.settings.enforcement.operation_entry import OperationEntry
 from gateway.settings.enforcement.operations import shipped_operations

@@ -19,7 +19,7 @@ from cyclopts import App
 from packaging.version import Version
 
 from gateway.commands.command_line import app
-from gateway.policy.reasons import REFUSAL_TEXTS
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.settings.loading.settings_table import describe_settings
 from gateway.telemetry.server_event import EVENT_TEXTS
 

@@ -1,5 +1,7 @@
 """Builds the admin port of one configuration: its services, and the application that answers."""
 
+from collections.abc import Callable
+
 from gateway.admin.accounts import AdminAccounts
 from gateway.admin.administration import Administration
 from gateway.admin.application import build_application
@@ -7,6 +9,7 @@ from gateway.admin.decisions import Decisions
 from gateway.admin.health import HealthChecks, SystemHealth
 from gateway.admin.lasting_parts import LastingAdminParts
 from gateway.admin.launches import ManagedLaunches
+from gateway.admin.recorded_changes import RecordedChanges
 from gateway.admin.sessions import AdminSessions
 from gateway.admin.sign_in import PasswordSignIn, ProviderSignIn, TokenSignIn
 from gateway.asgi.types import ASGIApplication
@@ -22,10 +25,18 @@ from gateway.smart_server.dependencies import Dependencies
 
 
 def build_admin_application(
-    settings: Settings, dependencies: Dependencies, lasting: LastingAdminParts, checks: HealthChecks
+    settings: Settings,
+    dependencies: Dependencies,
+    lasting: LastingAdminParts,
+    checks: HealthChecks,
+    can_record: Callable[[], bool],
 ) -> ASGIApplication:
-    """The application of the admin port. `dependencies` are those of the SMART server of the same configuration."""
-    return build_application(build_administration(settings, dependencies, lasting, checks))
+    """The application of the admin port. `dependencies` are those of the SMART server of the same configuration.
+
+    `can_record` says whether events would be kept now.
+    """
+    administration = build_administration(settings, dependencies, lasting, checks)
+    return RecordedChanges(build_application(administration), can_record)
 
 
 def build_administration(

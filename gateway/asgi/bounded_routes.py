@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse
 
 from gateway.asgi.requests_in_progress import RequestsInProgress, of_address
 from gateway.asgi.types import CONNECTION, Receive, Scope, Send
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.telemetry.server_event import REQUESTS_IN_PROGRESS, EventKind, ServerEvent
 from gateway.telemetry.telemetry import Telemetry
 
@@ -28,7 +29,7 @@ class BoundedRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it. Health checks are answered."""
-        if scope["type"] == "http" and not scope["path"].endswith(_HEALTH_PATHS):
+        if scope["type"] == "http" and scope["path"] not in _HEALTH_PATHS:
             client = scope.get("client")
             address = client[0] if client else None
             reason = self._in_progress.admit(of_address(address), scope)

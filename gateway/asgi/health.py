@@ -1,5 +1,6 @@
 """Health checks: `/healthz` for the process, `/readyz` for the FHIR server and the store as well."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -30,6 +31,7 @@ class Health:
         self._check_store = check_store
         self._can_audit = can_audit
         self.is_draining = False
+        self._running: asyncio.Task[tuple[int, str]] | None = None
 
     async def liveness(self, _: Request) -> PlainTextResponse:
         """200 as long as the process can respond."""
@@ -45,17 +47,31 @@ class Health:
         if not self._can_audit():
             # Another replica, whose spool has room, may serve instead of this one.
             return PlainTextResponse(f"not ready: {Reason.AUDIT_UNAVAILABLE}\n", status_code=503)
+        # Anybody may ask, however often: whoever comes meanwhile waits for the same look.
+        if self._running is None:
+            self._running = asyncio.create_task(self._look())
+            self._running.add_done_callback(self._finish)
+        status, text = await asyncio.shield(self._running)
+        return PlainTextResponse(text, status_code=status)
+
+    async def _look(self) -> tuple[int, str]:
+        """Status and text."""
         try:
             warning = await self._check_fhir_server()
         except RequestRefused as refused:
-            lines = [f"not ready: {refused.deny.reason}", refused.hint]
-            return PlainTextResponse(_join_lines(lines), status_code=503)
+            return 503, _join_lines([f"not ready: {refused.deny.reason}", refused.hint])
         try:
             if self._check_store is not None:
                 await self._check_store()
         except StoreUnavailableError:
-            return PlainTextResponse("not ready: store_away\n", status_code=503)
-        return PlainTextResponse(_join_lines(["ready", warning]))
+            return 503, "not ready: store_away\n"
+        return 200, _join_lines(["ready", warning])
+
+    def _finish(self, task: asyncio.Task[tuple[int, str]]) -> None:
+        self._running = None
+        if not task.cancelled():
+            # Also if nobody waits any more, a failure counts as seen.
+            task.exception()
 
 
 def _join_lines(lines: list[str]) -> str:

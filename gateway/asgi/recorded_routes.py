@@ -6,7 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from gateway.asgi.types import Receive, Scope, Send
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.telemetry.telemetry import Telemetry
 
 _Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
@@ -26,7 +27,7 @@ class RecordedRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it. Health checks are answered."""
-        if scope["type"] == "http" and self._telemetry.refuses_requests and not scope["path"].endswith(_HEALTH_PATHS):
+        if scope["type"] == "http" and self._telemetry.refuses_requests and scope["path"] not in _HEALTH_PATHS:
             await JSONResponse(_BODY, _TEXT.status, _HEADERS)(scope, receive, send)
             return
         await self._routes(scope, receive, send)

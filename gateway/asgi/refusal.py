@@ -5,7 +5,8 @@ from gateway.asgi.types import Header
 from gateway.fhir.resources.operation_outcome import build_operation_outcome, encode_outcome
 from gateway.policy.decision_types import Deny
 from gateway.policy.permission.grant import Grant
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 
 # Seconds, by status. Who has too much in progress may go on as soon as some of it has ended.
 _RETRY_AFTER = {429: b"1", 503: b"5"}

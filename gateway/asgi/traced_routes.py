@@ -25,7 +25,7 @@ class TracedRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http" or scope["path"].endswith(_HEALTH_PATHS):
+        if scope["type"] != "http" or scope["path"] in _HEALTH_PATHS:
             await self._application(scope, receive, send)
             return
         spans = self._tracer.start(dict(scope["headers"]))

@@ -67,6 +67,11 @@ class UpstreamTrace(msgspec.Struct, gc=False):
         """The same for an entry of the client's Bundle, which waits by itself."""
         return UpstreamTrace(self.request_id, context=self.context, spans=self.spans, caller=self.caller)
 
+    def add_waiting(self, part: "UpstreamTrace") -> None:
+        """Add the time that a part of the request has waited for the FHIR server."""
+        if part.waited_seconds is not None:
+            self.waited_seconds = (self.waited_seconds or 0.0) + part.waited_seconds
+
     def stay(self) -> None:
         """From now on nothing ends with the client's connection, because something may be changed."""
         if self.caller is not None and self.caller.waits is not None:

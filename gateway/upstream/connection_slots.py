@@ -77,10 +77,10 @@ class ConnectionSlots:
         try:
             may_go_on = await waiter
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._forget(client, waiter)
-            elif waiter.exception() is None and waiter.result():
+            if not waiter.cancelled() and waiter.exception() is None and waiter.result():
                 self.release(client)
+            else:
+                self._forget(client, waiter)
             raise
         finally:
             timer.cancel()

@@ -26,6 +26,8 @@ class FullTelemetry(Telemetry):
         ("/auth/token", Telemetry, 200),
         ("/healthz", FullTelemetry, 200),
         ("/readyz", FullTelemetry, 200),
+        ("/auth/launch/readyz", FullTelemetry, 503),
+        ("/auth/admin/clients/healthz", FullTelemetry, 503),
     ],
 )
 async def test_what_is_answered_while_events_cannot_be_recorded(path: str, kind: type[Telemetry], status: int) -> None:

@@ -1,7 +1,8 @@
 """The tables of settings and reasons in docs/ say what the code says, and the list of reasons is complete."""
 
 from gateway.fhir.request_error import RequestProblem
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from scripts.document_tables import TABLES, with_table
 
 

@@ -1,7 +1,8 @@
 """The problems of a request are reasons of `gateway.policy`."""
 
 from gateway.fhir.request_error import RequestError, RequestProblem
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 
 
 def test_every_problem_is_a_reason_with_an_answer_of_the_client_error_class() -> None:

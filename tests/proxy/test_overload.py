@@ -194,3 +194,23 @@ async def test_pages_and_metadata_of_one_address_are_bounded_and_health_is_not(t
         in_progress.enter_unproven(address)
         server.let_go(2)
         assert (await task).status_code == 200
+
+
+async def test_health_checks_that_anybody_may_ask_for_take_one_connection_together(tmp_path: Path) -> None:
+    pool = {"connections": 2}
+    async with held_answers() as server, running_gateway(server.base_url, tmp_path, upstream={"pool": pool}) as gateway:
+        await settle(gateway)
+        gateway.gateway._capability_statement._expires_at = 0.0
+        server.holds_statement = True
+        ready = gateway.base_url.replace("/fhir", "/readyz")
+        checks = [asyncio.create_task(gateway.client.get(ready)) for _ in range(6)]
+        checks.append(asyncio.create_task(gateway.request("/metadata", scope=None)))
+        assert await arrivals(server, 1) == ["metadata"]
+        await until(lambda: gateway.gateway._lasting.proxy.in_progress.total == 1)
+        polite = ask(gateway, "polite", "p1")
+        assert await arrivals(server, 1) == ["p1"]
+        # Who began it does not end it for the others.
+        checks[0].cancel()
+        server.let_go(2)
+        answers = await asyncio.gather(*checks[1:], *polite)
+        assert [response.status_code for response in answers] == [200] * 7

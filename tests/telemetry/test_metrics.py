@@ -10,7 +10,7 @@ from gateway.fhir.request.export_parameters import ExportParameters
 from gateway.fhir.request.interaction_name import interaction_name
 from gateway.policy.reasons import Reason
 from gateway.policy.shadow.shadow_outcome import ShadowOutcome
-from gateway.smart_server.limits.guess_limits import CLIENT, LAUNCHER, LOCAL_USER, OPERATOR
+from gateway.smart_server.limits.guess_limits import ADMINISTRATOR, CLIENT, LAUNCHER, LOCAL_USER, OPERATOR
 from gateway.smart_server.limits.request_limits import LimitedRequest
 from gateway.telemetry.labels import MAX_CLIENTS, requested_type
 from gateway.telemetry.metric_types import BUCKETS
@@ -172,7 +172,7 @@ def test_responses_of_the_token_endpoint_and_limits_are_counted_by_a_known_reaso
 
 
 def test_every_limit_is_known_before_it_is_reached() -> None:
-    kinds = (LOCAL_USER, CLIENT, LAUNCHER, OPERATOR)
+    kinds = (LOCAL_USER, CLIENT, LAUNCHER, OPERATOR, ADMINISTRATOR)
     guesses, requests = (f"{kind}_guesses" for kind in kinds), (limit.value for limit in LimitedRequest)
     assert {*guesses, *requests, REQUESTS_IN_PROGRESS} == set(LIMITS)
     text = Metrics().exposition_text().decode()

@@ -170,6 +170,20 @@ async def test_who_closes_the_connection_leaves_the_queue() -> None:
         assert line.served == ["g1", "s1"]
 
 
+async def test_a_caller_that_ends_in_the_moment_in_which_its_client_goes_leaves_no_place_behind() -> None:
+    async with a_line(total=1, places=1) as line:
+        waits = Waits()
+        await line.come(GREEDY, "g1")
+        await line.come(POLITE, "p1", waits=waits)
+        waits.end()
+        line.tasks["p1"].cancel()
+        assert isinstance(await line.refusal("p1"), asyncio.CancelledError)
+        assert line.slots.waiting == 0
+        await line.come(SHY, "s1")
+        await line.release(GREEDY)
+        assert line.served == ["g1", "s1"]
+
+
 async def test_a_slot_that_comes_just_as_the_client_goes_is_passed_on_once() -> None:
     async with a_line(total=1, places=10) as line:
         await line.come(GREEDY, "g1")

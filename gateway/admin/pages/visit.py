@@ -92,7 +92,7 @@ class Visit:
         return response
 
 
-def address(path: str, **parameters: str) -> str:
+def address(path: str, /, **parameters: str) -> str:
     """A path of ours with the parameters that are not empty."""
     query = urlencode({name: value for name, value in parameters.items() if value})
     return f"{path}?{query}" if query else path

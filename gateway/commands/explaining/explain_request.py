@@ -17,7 +17,8 @@ from gateway.policy.permission.access import Access
 from gateway.policy.permission.claims import ClaimMapping, access_from_claims
 from gateway.policy.permission.grant import Grant
 from gateway.policy.permission.rules import Rules
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.policy.remedies import REMEDIES
 from gateway.scopes.parse_scopes import ScopeError, parse_scopes
 from gateway.settings.model import Settings

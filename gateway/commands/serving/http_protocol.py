@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with bounds: on heads, on the time that a client takes, and on what it may pipeline."""
 
 import asyncio
+import contextvars
 import urllib.parse
 from typing import Any, cast
 
@@ -182,7 +183,9 @@ class BoundedHttpProtocol(TimedHttpProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # uvicorn adds a done callback to the task, which would be another handle for the event loop.
-        self.tasks.add(self.loop.create_task(run_cycle(cast("WholeResponseCycle", cycle), app, self)))
+        running = run_cycle(cast("WholeResponseCycle", cycle), app, self)
+        # What waited behind another request is begun in the task of that one, and must not have its context.
+        self.tasks.add(self.loop.create_task(running, context=contextvars.Context()))
 
     def on_message_complete(self) -> None:
         """The request is complete; the head of another may follow."""

@@ -52,7 +52,8 @@ from gateway.policy.permission.unit import (
     VouchedExtent,
     compile_unit,
 )
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.scopes.format_scopes import format_scope
 from gateway.scopes.model import Letter, ResourceScope
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 
 _LABEL_WIDTH = 14
 

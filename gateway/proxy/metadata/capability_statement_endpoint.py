@@ -1,5 +1,6 @@
 """`/metadata`: the FHIR server's CapabilityStatement with the gateway's security section (enforcement.md 5)."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ class CapabilityStatementEndpoint:
         self._writable_types = writable_types
         self._body = b""
         self._expires_at = 0.0
+        self._running: asyncio.Task[None] | None = None
 
     @property
     def warning(self) -> str:
@@ -55,9 +57,36 @@ class CapabilityStatementEndpoint:
     async def respond(self, trace: UpstreamTrace, now: float) -> FhirResponse:
         """The statement. `now` is in seconds since the epoch. Raises `RequestRefused` if the FHIR server sends none."""
         if now >= self._expires_at:
-            self._body = await self._fetch_statement(trace)
-            self._expires_at = now + _LIFETIME_SECONDS
+            await self._refresh(trace, now)
         return fhir_response(self._body)
+
+    async def aclose(self) -> None:
+        """Give up a statement that has not come yet. No request may be in progress."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _refresh(self, trace: UpstreamTrace, now: float) -> None:
+        """Fetch the statement. Whoever needs it meanwhile waits for the same request: anybody may ask for it."""
+        if self._running is None:
+            shared = trace.for_entry()
+            # It is for all, and must not wait for the share of the one who came first.
+            shared.caller = None
+            self._running = asyncio.create_task(self._fetch(shared, now))
+            self._running.add_done_callback(self._finish)
+            self._running.add_done_callback(lambda _: trace.add_waiting(shared))
+        # It goes on for the others if this request ends.
+        await asyncio.shield(self._running)
+
+    async def _fetch(self, trace: UpstreamTrace, now: float) -> None:
+        self._body = await self._fetch_statement(trace)
+        self._expires_at = now + _LIFETIME_SECONDS
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._running = None
+        if not task.cancelled():
+            # Also if nobody waits any more, the failure counts as seen.
+            task.exception()
 
     async def _fetch_statement(self, trace: UpstreamTrace) -> bytes:
         body = await self._server.fetch_own(UpstreamRequest("/metadata"), trace)

@@ -58,7 +58,7 @@ class UserCompartments:
             shared.stay()
             task = self._running[user] = asyncio.create_task(self._fetch_facts(user, shared, now))
             task.add_done_callback(lambda done: self._finish(user, done))
-            task.add_done_callback(lambda _: _add_waiting(trace, shared))
+            task.add_done_callback(lambda _: trace.add_waiting(shared))
         # The look-up goes on for the others if this request ends.
         return await asyncio.shield(task)
 
@@ -113,9 +113,3 @@ class UserCompartments:
                 if len(patients) > self._max_patients:
                     return patients
         return patients
-
-
-def _add_waiting(trace: UpstreamTrace, part: UpstreamTrace) -> None:
-    """Add the time that a part of a request has waited for the FHIR server."""
-    if part.waited_seconds is not None:
-        trace.waited_seconds = (trace.waited_seconds or 0.0) + part.waited_seconds

@@ -3,7 +3,7 @@
 from gateway.asgi.refusal import RequestRefused
 from gateway.languages.language import gettext_noop
 from gateway.oauth.errors import PageError, WayBack
-from gateway.policy.reasons import REFUSAL_TEXTS
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 
 _TRY_AGAIN = gettext_noop("Try again")
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from tests.proxy.leaked_marks import is_refused, refusal_reason
 from tests.proxy.responses.response_gateways import DISCOVERY, ResponseGateways
 from tests.proxy.running_gateway import RunningGateway, running_gateway

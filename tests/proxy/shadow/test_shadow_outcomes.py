@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from gateway.policy.reasons import REFUSAL_TEXTS, Reason
+from gateway.policy.reasons import Reason
+from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from tests.proxy.leaked_marks import ids_in, link_of, refusal_reason
 from tests.proxy.running_gateway import RunningGateway
 from tests.proxy.shadow.shadow_gateways import (

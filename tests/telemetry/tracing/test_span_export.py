@@ -184,16 +184,18 @@ async def test_a_collector_that_the_authorities_do_not_vouch_for_gets_nothing(
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    assert await process.stdout.readline() == b"ready\n"
-    endpoint = f"https://localhost:{port}/v1/traces"
-    for trusted, outcome in ((other, SpanOutcome.NOT_TAKEN), (authority, SpanOutcome.EXPORTED)):
-        counts = SpanCounts()
-        export = build_export(_settings(endpoint, ca_file=trusted.file), counts)
-        export.put(finished_spans(steps=0))
-        await export.aclose()
-        assert counts.counts[outcome] == 1
-    process.stdin.close()
-    await process.wait()
+    try:
+        assert await process.stdout.readline() == b"ready\n"
+        endpoint = f"https://localhost:{port}/v1/traces"
+        for trusted, outcome in ((other, SpanOutcome.NOT_TAKEN), (authority, SpanOutcome.EXPORTED)):
+            counts = SpanCounts()
+            export = build_export(_settings(endpoint, ca_file=trusted.file), counts)
+            export.put(finished_spans(steps=0))
+            await export.aclose()
+            assert counts.counts[outcome] == 1
+    finally:
+        process.stdin.close()
+        await process.wait()
     assert len(receiver.spans) == 1
 
 
