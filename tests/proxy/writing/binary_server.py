@@ -29,6 +29,8 @@ class BinaryServer(TransactionServer):
 
     def _find(self, resource_type: str, query: str) -> list[Resource]:
         found = super()._find(resource_type, query)
+        if not self.habits.criteria:
+            return found
         wanted = [pair.partition("=")[2] for pair in query.split("&") if pair.startswith("_lastUpdated=")]
         texts = [value.replace("%3A", ":") for value in wanted]
         return [one for one in found if all(one["meta"]["lastUpdated"] == text for text in texts)]
