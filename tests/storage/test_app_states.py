@@ -148,7 +148,7 @@ class TestAppStates:
         await kept.create(lasting)
         await passing.create(going)
         assert await subject.remaining_lifetime("value", _key(lasting)) is None
-        assert 99 < (await subject.remaining_lifetime("value", _key(going)) or 0) <= 100
+        assert 10 < (await subject.remaining_lifetime("value", _key(going)) or 0) <= 100
 
 
 def _key(state: StoredAppState) -> str:
