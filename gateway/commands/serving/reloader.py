@@ -175,9 +175,10 @@ class Reloader:
         self._history.appendleft(ConfigurationChange(following.version, time.time(), trigger))
         event = ServerEvent(kind=EventKind.CONFIGURATION_CHANGED, at=time.time(), reason=trigger)
         self._telemetry(following).add_event(event)
+        await gateway.start(replaced.gateway)
+        # Said when it holds in full: what it no longer permits has ended by now.
         _log.info("another configuration is in force", extra={"trigger": trigger})
         _log_new_warnings(earlier, following.settings)
-        await gateway.start(replaced.gateway)
         self._run(self._retire(replaced))
 
     async def _retire(self, replaced: ServedGateway) -> None:
