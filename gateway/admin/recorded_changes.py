@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from gateway.admin.api.problem import ApiProblem, ProblemCode
+from gateway.asgi.refusal import RETRY_AFTER
 from gateway.asgi.types import ASGIApplication, Receive, Scope, Send
 from gateway.policy.reasons import Reason
 from gateway.policy.refusal_texts import REFUSAL_TEXTS
 from gateway.smart_server.openid_provider.openid_client import ADMIN_CALLBACK_PATH
 
 _READING = frozenset({"GET", "HEAD"})
-_RETRY = {"retry-after": "5"}
 
 
 class RecordedChanges:
@@ -29,5 +29,10 @@ class RecordedChanges:
             await self._application(scope, receive, send)
             return
         text = REFUSAL_TEXTS[Reason.AUDIT_UNAVAILABLE]
-        problem = ApiProblem(text.status, ProblemCode.TEMPORARILY_UNAVAILABLE, text.sentence, headers=_RETRY)
+        problem = ApiProblem(
+            text.status,
+            ProblemCode.TEMPORARILY_UNAVAILABLE,
+            text.sentence,
+            headers={"retry-after": RETRY_AFTER[text.status]},
+        )
         await problem.response()(scope, receive, send)

@@ -10,6 +10,9 @@ from gateway.asgi.refusal import RequestRefused
 from gateway.policy.reasons import Reason
 from gateway.storage.backends.store import StoreUnavailableError
 
+# They need no token, come every few seconds, and say nothing of anybody's request.
+HEALTH_PATHS = ("/healthz", "/readyz")
+
 
 class Health:
     """Responds to the probes of an orchestrator. The responses contain no personal data."""

@@ -9,7 +9,7 @@ from gateway.policy.reasons import Reason
 from gateway.policy.refusal_texts import REFUSAL_TEXTS
 
 # Seconds, by status. Who has too much in progress may go on as soon as some of it has ended.
-_RETRY_AFTER = {429: b"1", 503: b"5"}
+RETRY_AFTER = {429: "1", 503: "5"}
 
 
 class RequestRefused(Exception):
@@ -63,9 +63,9 @@ def refusal_response(refused: RequestRefused, *, realm: str) -> FhirResponse:
     challenge = _challenge(public_reason, text.status, refused.deny.required_scope, realm)
     if challenge:
         headers.append((b"www-authenticate", challenge.encode("ascii", "replace")))
-    retry_after = _RETRY_AFTER.get(text.status)
+    retry_after = RETRY_AFTER.get(text.status)
     if retry_after is not None:
-        headers.append((b"retry-after", retry_after))
+        headers.append((b"retry-after", retry_after.encode()))
     return FhirResponse(text.status, reason, encode_outcome(outcome), headers)
 
 

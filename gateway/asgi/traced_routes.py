@@ -1,23 +1,17 @@
 """Records a span for each request that is not FHIR: the FHIR endpoint does so by itself."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from starlette.routing import Route
 
-from gateway.asgi.types import Message, Receive, Scope, Send
+from gateway.asgi.health import HEALTH_PATHS
+from gateway.asgi.types import ASGIApplication, Message, Receive, Scope, Send
 from gateway.telemetry.tracing.spans import CURRENT_SPANS, RequestSpans
 from gateway.telemetry.tracing.tracer import Tracer
-
-_Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
-# They come every few seconds, and say nothing of anybody's request.
-_HEALTH_PATHS = ("/healthz", "/readyz")
 
 
 class TracedRoutes:
     """An application whose requests are recorded, by the route that the application found."""
 
-    def __init__(self, application: _Application, tracer: Tracer, route: str | None = None) -> None:
+    def __init__(self, application: ASGIApplication, tracer: Tracer, route: str | None = None) -> None:
         """`route` is that of all requests, if the application has but one."""
         self._application = application
         self._tracer = tracer
@@ -25,7 +19,7 @@ class TracedRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http" or scope["path"] in _HEALTH_PATHS:
+        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
             await self._application(scope, receive, send)
             return
         spans = self._tracer.start(dict(scope["headers"]))

@@ -10,6 +10,7 @@ from gateway.settings.serving.upstream import (
     BearerAuthentication,
     ClientCredentials,
     NoAuthentication,
+    Pool,
     Upstream,
 )
 from gateway.upstream.authenticated_exchange import AuthenticatedExchange
@@ -49,24 +50,18 @@ def build_connection_pool(
     if pool.compression == "gzip":
         others = (header for header in constant_headers if header[0] != b"accept-encoding")
         constant_headers = (*others, *ACCEPT_GZIP)
-    return ConnectionPool(
-        settings.base_url,
-        connections=pool.connections,
-        per_client=pool.share_of_one_client(),
-        queue=pool.queue,
-        connect_timeout=pool.connect_timeout_seconds,
-        read_timeout=pool.read_timeout_seconds,
-        total_timeout=pool.total_timeout_seconds,
-        queue_timeout=pool.queue_timeout_seconds,
-        idle_timeout=pool.idle_timeout_seconds,
-        ssl_context=_build_ssl_context(settings),
-        constant_headers=constant_headers + (authentication.static_headers or ()),
-    )
+    headers = constant_headers + (authentication.static_headers or ())
+    return _build_pool(settings.base_url, pool, headers, _build_ssl_context(settings))
 
 
 def build_storage_pool(base_url: str, settings: Upstream, constant_headers: Headers) -> ConnectionPool:
     """The connections to a storage of export files, with the limits of those to the FHIR server, but no credentials."""
-    pool = settings.pool
+    return _build_pool(base_url, settings.pool, constant_headers, None)
+
+
+def _build_pool(
+    base_url: str, pool: Pool, constant_headers: Headers, ssl_context: ssl.SSLContext | None
+) -> ConnectionPool:
     return ConnectionPool(
         base_url,
         connections=pool.connections,
@@ -77,6 +72,7 @@ def build_storage_pool(base_url: str, settings: Upstream, constant_headers: Head
         total_timeout=pool.total_timeout_seconds,
         queue_timeout=pool.queue_timeout_seconds,
         idle_timeout=pool.idle_timeout_seconds,
+        ssl_context=ssl_context,
         constant_headers=constant_headers,
     )
 

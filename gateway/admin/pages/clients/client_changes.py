@@ -35,46 +35,6 @@ class ClientChange:
         return f"{CLIENTS}/{self.name}"
 
 
-async def _approve(clients: ManagedClients, client_id: str) -> None:
-    await clients.approve(client_id)
-
-
-async def _enable(clients: ManagedClients, client_id: str) -> None:
-    await clients.enable(client_id)
-
-
-async def _disable(clients: ManagedClients, client_id: str) -> None:
-    await clients.disable(client_id)
-
-
-async def _remove(clients: ManagedClients, client_id: str) -> None:
-    await clients.remove(client_id)
-
-
-async def _rotate_secret(clients: ManagedClients, client_id: str) -> str:
-    return await clients.rotate_secret(client_id)
-
-
-def _is_self_registered(details: ClientDetails) -> bool:
-    return details.summary.self_registered
-
-
-def _is_disabled(details: ClientDetails) -> bool:
-    return details.summary.disabled
-
-
-def _is_enabled(details: ClientDetails) -> bool:
-    return not details.summary.disabled
-
-
-def _has_secret(details: ClientDetails) -> bool:
-    return details.entry.get("type") == "confidential-symmetric"
-
-
-def _is_reviewed(details: ClientDetails) -> bool:
-    return not details.summary.self_registered
-
-
 _ENDS = (
     gettext_noop("All access that users have granted to it ends at once, with its tokens."),
     gettext_noop("What it has already copied stays with it."),
@@ -91,8 +51,8 @@ APPROVE = ClientChange(
     ),
     gettext_noop("Yes, approve it"),
     "client-approved",
-    _approve,
-    _is_self_registered,
+    ManagedClients.approve,
+    lambda details: details.summary.self_registered,
     "main",
     is_review=True,
 )
@@ -103,8 +63,8 @@ REFUSE = ClientChange(
     (gettext_noop("The app is removed, and cannot ask users any more."), *_ENDS),
     gettext_noop("Yes, refuse it"),
     "client-removed",
-    _remove,
-    _is_self_registered,
+    ManagedClients.remove,
+    lambda details: details.summary.self_registered,
     "danger",
     is_review=True,
     leaves_it=False,
@@ -116,8 +76,8 @@ DISABLE = ClientChange(
     (gettext_noop("The app can neither ask users nor get tokens until somebody enables it."), *_ENDS),
     gettext_noop("Yes, disable it"),
     "client-disabled",
-    _disable,
-    _is_enabled,
+    ManagedClients.disable,
+    lambda details: not details.summary.disabled,
     "danger",
 )
 ENABLE = ClientChange(
@@ -130,8 +90,8 @@ ENABLE = ClientChange(
     ),
     gettext_noop("Yes, enable it"),
     "client-enabled",
-    _enable,
-    _is_disabled,
+    ManagedClients.enable,
+    lambda details: details.summary.disabled,
     "main",
 )
 ROTATE_SECRET = ClientChange(
@@ -145,8 +105,8 @@ ROTATE_SECRET = ClientChange(
     ),
     gettext_noop("Yes, make a new secret"),
     "",
-    _rotate_secret,
-    _has_secret,
+    ManagedClients.rotate_secret,
+    lambda details: details.entry.get("type") == "confidential-symmetric",
 )
 REMOVE = ClientChange(
     "remove",
@@ -155,8 +115,8 @@ REMOVE = ClientChange(
     (gettext_noop("The app and its registration are gone. Its client_id may be given to another app."), *_ENDS),
     gettext_noop("Yes, remove it"),
     "client-removed",
-    _remove,
-    _is_reviewed,
+    ManagedClients.remove,
+    lambda details: not details.summary.self_registered,
     "danger",
     leaves_it=False,
 )
