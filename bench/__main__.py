@@ -29,12 +29,13 @@ from bench.ratios import MemoryRow, Round, Row, make_row
 from bench.response_check import WrongResponse
 from bench.results import format_table, to_document, write_json
 from bench.scenarios import MEMORY, NAMES, Scenario, select_scenarios
-from bench.servers import ROOT, BenchSetup, Server, free_port, upstream_base
+from bench.servers import ROOT, BenchSetup, Server, upstream_base
 from bench.site import write_site
 from bench.token_endpoint import NAMES as TOKEN_ROWS
 from bench.token_endpoint import measure_token_endpoint
 from bench.tokens import Issuer
 from bench.wrk import UnusableRun
+from tests.servers.ports import free_port
 
 CACHE = ROOT / ".cache/bench"
 ENVIRONMENT = ROOT / ".venv-bench"

@@ -30,7 +30,8 @@ from tests.servers.hapi_server import start_hapi
 from tests.servers.load import LoadError, load
 from tests.servers.people import PATIENT_A
 from tests.servers.population import transaction
-from tests.servers.process import NotAvailable, StartError, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import NotAvailable, StartError
 
 # The search is the one that the gateway sends, so that HAPI does the same work on both sides.
 REQUESTS = {

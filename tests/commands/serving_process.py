@@ -18,7 +18,8 @@ from typing import Any
 import httpx2
 
 from gateway.credentials.development_key import load_or_create_key, public_jwks, sign_access_token
-from tests.servers.process import StartError, free_port, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import StartError, with_leash
 
 ISSUER = "https://issuer.example"
 _DEADLINE_SECONDS = 60.0

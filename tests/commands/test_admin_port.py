@@ -15,7 +15,7 @@ from tests.certificates.authority import Authority
 from tests.commands.reload.changed_process import read_settings, write_settings
 from tests.commands.serving_process import ServingProcess, serving_process, until
 from tests.proxy.lenient_server import LenientServer, lenient_server
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.valkey import standalone
 
 PATIENT = {"resourceType": "Patient", "id": "A"}

@@ -19,7 +19,8 @@ from gateway.commands.auditing.find_events import accesses_on_server, read_lines
 from gateway.settings.serving.audit import AuditServer
 from gateway.telemetry.audit_events.verify_chains import verify_chains
 from tests.commands.serving_process import ServingProcess, serving_process, until
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.servers.sekmet import start_sekmet
 
 pytestmark = pytest.mark.sekmet

@@ -9,7 +9,7 @@ from gateway.settings.model import Listen
 from tests.commands.test_check_config import make_files, problems_of, valid_values
 from tests.commands.test_starting import run
 from tests.proxy.running_gateway import running_gateway
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 
 async def test_it_asks_whether_the_gateway_is_alive_and_whether_it_is_ready(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from gateway.settings.model import Settings
 from gateway.telemetry.audit_log import AuditLog
 from gateway.telemetry.decisions.explain_audit_line import explain_audit_line
 from gateway.telemetry.line_writer import LineWriter
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.telemetry.request_records import access, request_record
 
 BASE = "http://127.0.0.1:8080/fhir"

@@ -13,7 +13,7 @@ from gateway.settings.model import Settings
 from tests.commands.test_explain import REFUSED_TOKENS, explain_token, make_settings, make_token
 from tests.proxy.lenient_server import lenient_server
 from tests.proxy.running_gateway import CollectedTelemetry, run_lifespan, serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 TOKENS: dict[str, tuple[dict[str, Any], Reason]] = {
     **{name: (changes, reason) for name, (changes, reason, _) in REFUSED_TOKENS.items()},

@@ -21,7 +21,7 @@ from gateway.credentials.development_key import load_or_create_key, sign_access_
 from tests.certificates.authority import Authority, SignedCertificate
 from tests.commands.serving_process import ISSUER, ServingProcess, serving_process
 from tests.proxy.lenient_server import lenient_server
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.upstream.test_real_servers import NGINX, listens
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _PATH: ContextVar[str] = ContextVar("path", default="nothing")
 

@@ -16,7 +16,7 @@ from gateway.commands.serving.client_connections.connections import ClientConnec
 from gateway.commands.serving.client_connections.timed_protocol import share_connections
 from gateway.commands.serving.http_protocol import BoundedHttpProtocol
 from tests.commands.serving_process import until
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 CLIENT = ("issuer", "app")
 GET = b"GET /small HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -15,7 +15,8 @@ from gateway.__main__ import main
 from gateway.commands.serving.listening_sockets import ListenError, open_sockets
 from tests.commands.test_check_config import make_files, problems_of, put, valid_values
 from tests.proxy.lenient_server import lenient_server
-from tests.servers.process import free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import start_process, with_leash
 from tests.servers.valkey import Node
 
 

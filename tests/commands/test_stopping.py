@@ -12,7 +12,7 @@ import pytest
 from gateway.asgi.types import Receive, Scope, Send
 from tests.commands.serving_process import ServingProcess, serving_process, until
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 PATIENT = b'{"resourceType":"Patient","id":"A"}'
 STATEMENT = b'{"resourceType":"CapabilityStatement","rest":[]}'

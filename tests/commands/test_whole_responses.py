@@ -14,7 +14,7 @@ from gateway.asgi.response import FhirResponse, send_response
 from gateway.asgi.types import WHOLE_RESPONSE, Receive, Scope, Send
 from gateway.commands.serving.http_protocol import BoundedHttpProtocol
 from gateway.policy.reasons import Reason
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _HEADERS = [(b"Content-Type", b"application/fhir+json"), (b"etag", b'W/"1"'), (b"x-told", "ü".encode("latin-1"))]
 _REQUESTS = {

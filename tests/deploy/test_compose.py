@@ -20,7 +20,7 @@ from scripts import image
 from scripts.install_once import ROOT, NotAvailable
 from tests.commands.serving_process import until
 from tests.kubernetes.images import SERVERS_IMAGE, servers_image
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 FOLDER = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())

@@ -15,7 +15,7 @@ from scripts import image
 from scripts.install_once import ROOT, NotAvailable
 from tests.commands.serving_process import until
 from tests.proxy.lenient_server import lenient_server
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _MAX_MEGABYTES_ON_BASE = 100
 _AS_THE_CHART = ("--read-only", "--user", "10001:10001", "--cap-drop", "all", "--security-opt", "no-new-privileges")

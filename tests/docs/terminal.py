@@ -12,7 +12,8 @@ from pathlib import Path
 
 from scripts.demo import make_configuration
 from scripts.demo_ports import Ports
-from tests.servers.process import free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import start_process, with_leash
 from tests.servers.sekmet import start_sekmet
 
 ROOT = Path(__file__).resolve().parents[2]

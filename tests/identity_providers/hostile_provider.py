@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from tests.identity_providers.browser_login import CLIENT_ID
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 Changes = Mapping[str, Any]
 """Members that replace those of a document; None removes one."""

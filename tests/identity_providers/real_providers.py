@@ -14,7 +14,8 @@ from typing import Any
 from scripts.install_once import CACHE, install_once, say
 from scripts.node import find_node
 from tests.identity_providers.browser_login import CLIENT_ID, CLIENT_SECRET
-from tests.servers.process import Server, free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import Server, start_process, with_leash
 from tests.smart_server.person_in_browser import Page, Person
 
 HERE = Path(__file__).parent

@@ -9,7 +9,8 @@ import pytest_asyncio
 from tests.identity_providers.browser_login import is_signed_in, leave_for_provider, reason_of, with_providers
 from tests.identity_providers.real_providers import REAL_PROVIDERS, RealProvider, log_in_at_provider
 from tests.proxy.lenient_server import LenientServer
-from tests.servers.process import NotAvailable, Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import NotAvailable, Server
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.running_server import RunningServer, run_smart_server
 

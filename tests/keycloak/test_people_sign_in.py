@@ -12,7 +12,8 @@ from tests.identity_providers.sign_in_document import printed
 from tests.keycloak.conftest import PASSWORD
 from tests.servers.keycloak.administration import Administration, ManagedRealm
 from tests.servers.keycloak.signing_in import SignInError, browser, sign_in
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.servers.sekmet import start_sekmet
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.running_server import RunningServer, run_smart_server

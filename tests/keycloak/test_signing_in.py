@@ -12,7 +12,7 @@ from tests.keycloak.conftest import APP, PASSWORD, REDIRECT_URI, SECRET, Clinic
 from tests.proxy.running_gateway import serve_on
 from tests.servers.keycloak.realm import TokenRequestError, claims
 from tests.servers.keycloak.signing_in import SignInError, browser, sign_in
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.keycloak, pytest.mark.asyncio(loop_scope="module")]
 

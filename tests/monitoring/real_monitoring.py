@@ -14,7 +14,8 @@ import httpx2
 import yaml
 
 from tests.monitoring.monitoring_files import FOLDER, find_tool, rule_groups
-from tests.servers.process import Server, free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import Server, start_process, with_leash
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from tests.monitoring.monitoring_files import alerts, dashboard_expressions, rec
 from tests.monitoring.real_monitoring import Prometheus, running_alertmanager, running_prometheus, running_webhook
 from tests.proxy.running_gateway import ISSUER
 from tests.servers.hostile import Mode, start_hostile
-from tests.servers.process import free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import start_process, with_leash
 from tests.smart_server.running_server import RunningServer, smart_settings
 
 _SECONDS = 120.0

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import serve_on
 from tests.proxy.scripted_server import STATEMENT
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 
 class HeldAnswers:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import serve_on
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 
 @dataclass

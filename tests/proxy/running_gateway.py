@@ -21,7 +21,7 @@ from gateway.settings.model import Settings
 from gateway.telemetry.request_record import RequestRecord
 from gateway.telemetry.server_event import ServerEvent
 from gateway.telemetry.telemetry import Telemetry
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 ISSUER = "https://issuer.example"
 

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import serve_on
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 # A status, a body (a value that is encoded as JSON, or bytes), and headers that override the default ones.
 ScriptedResponse = tuple[int, Any, Mapping[str, str]]

@@ -13,7 +13,7 @@ from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.leaked_marks import find_leaks, ids_in, link_of
 from tests.proxy.running_gateway import running_gateway, serve_on
 from tests.servers.people import B_MARKER, Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 A, B = {"reference": "Patient/pat-a"}, {"reference": "Patient/pat-b"}
 # What belongs to A, and Bundles of whatever A may see.

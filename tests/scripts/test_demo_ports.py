@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 from scripts.demo_ports import Ports
-from tests.servers.process import ROOT, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import ROOT
 
 
 def test_ports_follow_that_of_the_gateway_unless_they_are_chosen() -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.install_once import CACHE, install_once, say
-from tests.servers.process import Server, free_ports, require_tools, start_process, with_leash
+from tests.servers.ports import free_ports
+from tests.servers.process import Server, require_tools, start_process, with_leash
 
 SOURCE = Path(__file__).parent / "collector"
 _FILES = ("main.go", "go.mod", "go.sum")

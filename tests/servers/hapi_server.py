@@ -11,11 +11,11 @@ from scripts.install_once import CACHE, install_once, say
 from tests.servers.load import LoadError
 from tests.servers.load import load as load_bundles
 from tests.servers.population import population_transactions
+from tests.servers.ports import free_port
 from tests.servers.process import (
     NotAvailable,
     Server,
     StartError,
-    free_port,
     require_tools,
     run_until_stopped,
     start_process,

@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 
 from scripts.install_once import CACHE, install_once, say
+from tests.servers.ports import free_port
 from tests.servers.process import (
     NotAvailable,
     Server,
     StartError,
-    free_port,
     require_tools,
     run_until_stopped,
     start_process,

@@ -7,7 +7,8 @@ from pathlib import Path
 from scripts.node import find_node
 from tests.servers.load import load as load_bundles
 from tests.servers.population import population_transactions
-from tests.servers.process import Server, free_port, start_process
+from tests.servers.ports import free_port
+from tests.servers.process import Server, start_process
 
 SOURCE = Path(__file__).parent / "medplum"
 

@@ -13,14 +13,8 @@ from scripts.install_once import ROOT, install_once, say
 from tests.servers.load import LoadError
 from tests.servers.load import load as load_bundles
 from tests.servers.population import population_transactions, transaction, with_absolute_subject
-from tests.servers.process import (
-    Server,
-    StartError,
-    free_port,
-    run_until_stopped,
-    start_process,
-    with_leash,
-)
+from tests.servers.ports import free_port
+from tests.servers.process import Server, StartError, run_until_stopped, start_process, with_leash
 
 ENVIRONMENT = ROOT / ".venv-sekmet"
 LOCK = ROOT / "requirements/sekmet.txt"

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from gateway.asgi.types import Receive, Scope, Send
 from tests.commands.serving_process import until
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _KINDS = {1: "internal", 2: "server", 3: "client"}
 

@@ -15,7 +15,8 @@ from tests.servers.load import LoadError, load
 from tests.servers.medplum_server import start_medplum
 from tests.servers.people import PATIENTS
 from tests.servers.population import population
-from tests.servers.process import NotAvailable, Server, StartError, free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import NotAvailable, Server, StartError, start_process, with_leash
 from tests.servers.sekmet import start_sekmet
 
 JSON = {"Accept": "application/fhir+json"}

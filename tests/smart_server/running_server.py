@@ -14,7 +14,7 @@ from gateway.credentials.passwords import hash_password
 from gateway.lasting_parts import LastingParts
 from gateway.settings.model import Settings
 from tests.proxy.running_gateway import CollectedTelemetry, run_lifespan, serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.smart_app import App
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.settings.model import Settings
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import LAUNCHER_SECRET, RunningServer, run_smart_server
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]

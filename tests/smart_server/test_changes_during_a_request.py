@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.admin_client import admin_request, register_client, replace_client
 from tests.smart_server.ehr_launcher import post_launch
 from tests.smart_server.running_server import LAUNCHER_SECRET, RunningServer, run_smart_server

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.credentials.passwords import hash_password
 from tests.servers import valkey
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.admin_client import register_client
 from tests.smart_server.running_server import RunningServer, run_smart_server
 from tests.smart_server.signed_in_user import EVERYTHING, SignedInUser, sign_in_and_grant

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.storage.tokens.opaque_tokens import TokenKind
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import ADMIN_TOKEN, CALLBACK, LAUNCHER_SECRET, RunningServer, run_smart_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

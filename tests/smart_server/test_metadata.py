@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import RunningServer, run_smart_server
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]

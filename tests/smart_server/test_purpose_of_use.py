@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from gateway.telemetry.server_event import EventKind
 from tests.servers import valkey
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.admin_client import admin_request
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.running_server import PASSWORD_HASH, SECRET, RunningServer, run_smart_server

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.storage.tokens.opaque_tokens import TokenKind
 from gateway.telemetry.server_event import EVENT_TEXTS, MAX_CLAIM_LENGTH, EventKind
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import ADMIN_TOKEN, CALLBACK, LAUNCHER_SECRET, RunningServer, run_smart_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

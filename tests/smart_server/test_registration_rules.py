@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gateway.oauth.client.client import AuthenticationMethod, GrantType
 from gateway.settings.authorization.clients import ClientEntry
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import (
     ADMIN_TOKEN,
     ASYMMETRIC_KEY,

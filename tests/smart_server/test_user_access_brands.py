@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.fhir.resources.brand_bundles import brand_bundle
 from tests.proxy.running_gateway import running_gateway
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.running_server import RunningServer, run_smart_server
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.sekmet]

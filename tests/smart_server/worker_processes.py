@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx2
 
-from tests.servers.process import free_port, start_process, with_leash
+from tests.servers.ports import free_port
+from tests.servers.process import start_process, with_leash
 from tests.smart_server.running_server import RunningServer, smart_settings
 from tests.smart_server.smart_app import App
 

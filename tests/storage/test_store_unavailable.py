@@ -14,7 +14,7 @@ from gateway.storage.backends.open_store import parse_servers
 from gateway.storage.backends.redis_store import RedisStore
 from gateway.storage.backends.store import Store, StoreUnavailableError
 from tests.servers import valkey
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.valkey import RunningStore
 from tests.storage.conftest import SHARED_KINDS
 from tests.storage.store_under_test import wait_until

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import uvicorn
 
 from gateway.upstream.exchange_types import Request
+from tests.servers.ports import free_port
 from tests.upstream.raw_server import fetch, open_pool
 
 Message = MutableMapping[str, Any]
@@ -122,13 +122,6 @@ async def running_nginx(folder: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def listens(port: int) -> bool:

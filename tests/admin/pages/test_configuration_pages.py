@@ -10,7 +10,7 @@ from tests.admin.running_admin import AUDITOR, OPERATOR, PASSWORD
 from tests.commands.reload.changed_process import read_settings, write_settings
 from tests.commands.serving_process import ServingProcess, serving_process
 from tests.proxy.lenient_server import lenient_server
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.smart_server.person_in_browser import Page, Person
 from tests.smart_server.running_server import PASSWORD_HASH
 

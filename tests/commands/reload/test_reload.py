@@ -35,7 +35,8 @@ from tests.commands.serving_process import ISSUER, ServingProcess, serving_proce
 from tests.commands.test_stopping import HeldServer
 from tests.proxy.lenient_server import LenientServer, lenient_server
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import ROOT, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import ROOT
 
 PATIENT = {"resourceType": "Patient", "id": "A"}
 # Reloads happen when the test says so.

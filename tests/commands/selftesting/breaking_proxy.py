@@ -15,7 +15,7 @@ from gateway.asgi.types import Receive, Scope, Send
 from gateway.commands.selftesting.smart_app import CALLBACK
 from gateway.oauth.pkce import code_challenge
 from tests.proxy.running_gateway import serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _UNKNOWN_APP = "client_id=selftest-unknown"
 _VERIFIER = "a-verifier-of-the-proxy-that-is-always-the-same-one"

@@ -34,7 +34,7 @@ from tests.credentials.signed_tokens import (
     sign_token,
     valid_claims,
 )
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 ISSUED: Mapping[str, Any] = {
     "active": True,

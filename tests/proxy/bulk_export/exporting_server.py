@@ -10,7 +10,7 @@ import httpx2
 
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import RunningGateway, serve_on
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 NDJSON = "application/fhir+ndjson"
 INSTANT = "2026-02-03T04:05:06.789Z"

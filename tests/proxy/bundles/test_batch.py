@@ -12,7 +12,7 @@ from tests.proxy.running_gateway import RunningGateway, running_gateway, serve_o
 from tests.proxy.scripted_server import STATEMENT, bundle, make_resource, scripted_server
 from tests.proxy.writing.record_server import RecordServer
 from tests.proxy.writing.writes import observation, reason_of, replace
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.proxy.running_gateway import serve_on
 from tests.proxy.writing.record_server import Answer, Habits, RecordServer
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 HONEST = Habits()
 _OUTCOME = {"resourceType": "OperationOutcome"}

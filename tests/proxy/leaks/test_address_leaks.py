@@ -30,7 +30,7 @@ from tests.proxy.leaks.leak_gateways import (
 from tests.proxy.lenient_server import lenient_server
 from tests.proxy.running_gateway import ISSUER, running_gateway
 from tests.servers.hostile import A_MARKER, B_MARKER, HOSTILE_B, Mode
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.sekmet, pytest.mark.asyncio(loop_scope="module")]
 

@@ -14,7 +14,7 @@ from tests.proxy.running_gateway import serve_on
 from tests.proxy.writing.binary_server import BinaryServer
 from tests.proxy.writing.record_server import Answer, Habits, Key
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 _OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "information", "code": "informational"}]}
 

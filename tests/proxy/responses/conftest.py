@@ -8,7 +8,8 @@ import pytest_asyncio
 from tests.proxy.responses.response_gateways import SETTINGS, ResponseGateways
 from tests.proxy.running_gateway import RunningGateway, running_gateway, running_gateways
 from tests.servers.hostile import Mode, hostile_in_loop
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

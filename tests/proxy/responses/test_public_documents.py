@@ -6,7 +6,8 @@ import pytest
 
 from tests.proxy.responses.response_gateways import AUTHORIZATION_SERVER, DISCOVERY, ResponseGateways
 from tests.proxy.running_gateway import ISSUER, RunningGateway, running_gateway
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 
 pytestmark = [pytest.mark.sekmet, pytest.mark.asyncio(loop_scope="module")]
 

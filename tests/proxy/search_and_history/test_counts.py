@@ -12,7 +12,7 @@ from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.leaked_marks import is_refused, refusal_reason
 from tests.proxy.running_gateway import ASGIApplication, running_gateway, serve_on
 from tests.proxy.scripted_server import ABSENT, ScriptedResponse, scripted_server
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 EVERYTHING = {"resourceType": "Bundle", "type": "searchset", "total": 4711}
 

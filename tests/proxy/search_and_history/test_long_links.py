@@ -20,7 +20,8 @@ from tests.proxy.leaked_marks import ids_in, is_refused, link_of, refusal_reason
 from tests.proxy.running_gateway import RunningGateway, running_gateway, running_gateways, serve_on
 from tests.proxy.scripted_server import STATEMENT, bundle, make_resource
 from tests.servers import valkey
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 
 KEY = base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -9,7 +9,7 @@ from tests.proxy.running_gateway import serve_on
 from tests.proxy.writing.record_server import Habits, Key
 from tests.proxy.writing.writes import observation
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 EMPTY_PDF = "JVBERi0="
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from gateway.asgi.types import Receive, Scope, Send
 from tests.proxy.running_gateway import serve_on
 from tests.servers.people import Resource
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 Key = tuple[str, str]
 Answer = tuple[int, Any, dict[str, str]]

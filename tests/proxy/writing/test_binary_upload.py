@@ -14,7 +14,7 @@ from gateway.asgi.types import Receive, Scope, Send
 from gateway.proxy.writing import binary_upload
 from tests.proxy.running_gateway import RunningGateway, running_gateway, serve_on
 from tests.proxy.writing.writes import EVERYTHING, reason_of
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 BLOCK = bytes(range(256)) * 256
 OWNER = {"content-type": "application/octet-stream", "x-security-context": "Patient/pat-a"}

@@ -15,7 +15,8 @@ import httpx2
 
 from tests.servers.hostile.modes import Mode
 from tests.servers.hostile.server import HostileServer
-from tests.servers.process import Server, free_port, start_process
+from tests.servers.ports import free_port
+from tests.servers.process import Server, start_process
 
 
 @dataclass(frozen=True, slots=True)

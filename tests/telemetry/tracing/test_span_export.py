@@ -24,7 +24,7 @@ from gateway.telemetry.tracing.span_export import (
 from tests.certificates.authority import Authority
 from tests.commands.serving_process import until
 from tests.servers import tls_relay
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.span_receiver import SpanReceiver, span_receiver
 from tests.telemetry.metric_samples import samples_of
 from tests.telemetry.tracing.recorded_requests import finished_spans, open_spans
