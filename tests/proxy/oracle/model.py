@@ -3,19 +3,21 @@
 from dataclasses import replace
 
 from tests.proxy.oracle.model_of_binaries import expect_binary
-from tests.proxy.oracle.model_of_writes import WRITES, expect_validation, expect_write
+from tests.proxy.oracle.model_of_writes import WRITES, expect_validation, expect_write, find_by_condition
 from tests.proxy.oracle.rules import finds, sees, using
 from tests.proxy.oracle.world import Action, App, Bundle, Expected, Key, Record, World, current, records_of_type
 
 _DONE = {200, 201, 204}
 
 
-def expect(world: World, app: App, action: Action, *, ignores_criteria: bool) -> Expected:
-    """What becomes of one request."""
+def expect(
+    world: World, app: App, action: Action, *, ignores_criteria: bool, together: frozenset[Key] = frozenset()
+) -> Expected:
+    """What becomes of one request. `together` are the records that its transaction deletes."""
     if action.resource_type == "Binary":
         return expect_binary(world, app, action, ignores_criteria=ignores_criteria)
     if action.kind in WRITES:
-        return expect_write(world, app, action, ignores_criteria=ignores_criteria)
+        return expect_write(world, app, action, ignores_criteria=ignores_criteria, together=together)
     if action.kind == "validate":
         return expect_validation(world, app, action)
     if action.kind == "everything":
@@ -114,8 +116,9 @@ def expect_transaction(
     world: World, app: App, bundle: Bundle, *, ignores_criteria: bool
 ) -> tuple[set[int], list[Expected], World]:
     """The statuses with which the whole is refused (none if it is done), its entries, and the world afterwards."""
-    options = {"ignores_criteria": ignores_criteria}
-    at_first = [expect(world, app, action, **options) for action in bundle.actions]
+    ignores = ignores_criteria
+    together = _find_deleted(world, app, bundle, ignores_criteria=ignores)
+    at_first = [expect(world, app, action, ignores_criteria=ignores, together=together) for action in bundle.actions]
     is_write = [action.kind in WRITES for action in bundle.actions]
     refused = {
         outcome.status
@@ -127,10 +130,19 @@ def expect_transaction(
     afterwards = merge(world, [outcome.world for outcome in at_first])
     # What is read is read after the writes.
     outcomes = [
-        outcome if writes else expect(afterwards, app, action, **options)
+        outcome if writes else expect(afterwards, app, action, ignores_criteria=ignores)
         for outcome, writes, action in zip(at_first, is_write, bundle.actions, strict=True)
     ]
     return refused, [replace(outcome, world=afterwards) for outcome in outcomes], afterwards
+
+
+def _find_deleted(world: World, app: App, bundle: Bundle, *, ignores_criteria: bool) -> frozenset[Key]:
+    """The records that a transaction deletes, by name or by condition."""
+    deletes = [action for action in bundle.actions if action.kind == "delete"]
+    named = {action.key for action in deletes if action.name}
+    conditions = [action for action in deletes if not action.name]
+    met = [find_by_condition(world, app, action, ignores_criteria=ignores_criteria) for action in conditions]
+    return frozenset(named.union(*met))
 
 
 def merge(world: World, outcomes: list[World]) -> World:

@@ -17,8 +17,10 @@ from tests.proxy.oracle.world import (
 WRITES = {"create": "c", "update": "u", "patch": "u", "delete": "d"}
 
 
-def expect_write(world: World, app: App, action: Action, *, ignores_criteria: bool) -> Expected:
-    """What becomes of a write."""
+def expect_write(
+    world: World, app: App, action: Action, *, ignores_criteria: bool, together: frozenset[Key] = frozenset()
+) -> Expected:
+    """What becomes of a write. `together` are the records that its transaction deletes."""
     writing = using(app, WRITES[action.kind], action.resource_type)
     finding = using(app, "s", action.resource_type)
     if not writing or (action.identifier and not finding):
@@ -27,12 +29,7 @@ def expect_write(world: World, app: App, action: Action, *, ignores_criteria: bo
         return Expected(403, world)
     key: Key | None = action.key if action.name else None
     if action.identifier:
-        found = [
-            found
-            for found, record in records_of_type(world, action.resource_type).items()
-            if record["identifier"] == action.identifier
-            and any(finds(unit, record, ignores_criteria=ignores_criteria) for unit in finding)
-        ]
+        found = find_by_condition(world, app, action, ignores_criteria=ignores_criteria)
         if len(found) > 1:
             return Expected(412, world)
         key = found[0] if found else None
@@ -42,7 +39,18 @@ def expect_write(world: World, app: App, action: Action, *, ignores_criteria: bo
             return _show(world, app, key, 200)
     if key is None:
         return _create(world, app, action, writing)
-    return _change(world, app, action, key, ignores_criteria=ignores_criteria)
+    return _change(world, app, action, key, ignores_criteria=ignores_criteria, together=together)
+
+
+def find_by_condition(world: World, app: App, action: Action, *, ignores_criteria: bool) -> list[Key]:
+    """The records that the condition of a write means, as far as the app may find them."""
+    finding = using(app, "s", action.resource_type)
+    return [
+        found
+        for found, record in records_of_type(world, action.resource_type).items()
+        if record["identifier"] == action.identifier
+        and any(finds(unit, record, ignores_criteria=ignores_criteria) for unit in finding)
+    ]
 
 
 def expect_validation(world: World, app: App, action: Action) -> Expected:
@@ -66,7 +74,9 @@ def _create(world: World, app: App, action: Action, writing: App) -> Expected:
     return _show(with_version(world, key, content), app, key, 201)
 
 
-def _change(world: World, app: App, action: Action, key: Key, *, ignores_criteria: bool) -> Expected:
+def _change(
+    world: World, app: App, action: Action, key: Key, *, ignores_criteria: bool, together: frozenset[Key]
+) -> Expected:
     writing = using(app, WRITES[action.kind], action.resource_type)
     stored = current(world, key)
     if stored is None:
@@ -81,7 +91,11 @@ def _change(world: World, app: App, action: Action, key: Key, *, ignores_criteri
     if action.is_current is False:
         return Expected(412, world)
     if action.kind == "delete":
-        return _delete(world, key, permitting, writing, ignores_criteria=ignores_criteria)
+        others = set(records_of_type(world, key[0])) - {key} if ignores_criteria else set[Key]()
+        if all(unit.category for unit in writing):
+            # They are looked for by other criteria than what is of another category.
+            together = frozenset(one for one in together if _category(world, one) == stored.get("category"))
+        return _delete(world, key, permitting, finds_others=bool(others - together))
     readable = (*using(app, "r", key[0]), *using(app, "s", key[0]))
     was_readable = any(sees(unit, stored) for unit in readable)
     new = referring = _content(action)
@@ -106,14 +120,21 @@ def _decisive_elements(units: App) -> set[str]:
     return of_patients | ({"category"} if any(unit.category for unit in units) else set())
 
 
-def _delete(world: World, key: Key, permitting: list[Unit], writing: App, *, ignores_criteria: bool) -> Expected:
-    """A delete is tied to what was checked by a search, unless the app may delete whatever stands there."""
+def _category(world: World, key: Key) -> str | None:
+    return (current(world, key) or {}).get("category")
+
+
+def _delete(world: World, key: Key, permitting: list[Unit], *, finds_others: bool) -> Expected:
+    """A delete is tied to what was checked by a search, unless the app may delete whatever stands there.
+
+    `finds_others` says that the search finds records that the request does not delete.
+    """
     stored = current(world, key)
     assert stored is not None
     if not any(unit.patient is None and unit.category is None for unit in permitting):
-        # The search does not find what only mentions the patient; one that is ignored finds all.
+        # The search does not find what only mentions the patient.
         is_about = any(unit.patient in (None, stored["subject"]) for unit in permitting)
-        if not is_about or (ignores_criteria and len(records_of_type(world, key[0])) > 1):
+        if not is_about or finds_others:
             return Expected(403, world)
     return Expected(204, with_version(world, key, None))
 

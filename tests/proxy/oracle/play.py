@@ -98,16 +98,21 @@ class Play:
     ) -> Iterator[tuple[tuple[set[int], set[int]], World]]:
         """The statuses and the outcome of either order, and those where one write is overtaken and does nothing.
 
-        What is to be deleted and was just deleted is gone as well.
+        What is to be deleted and was just deleted is gone as well. What a condition means is found before the write, so
+        that a write of another record, which meets the condition only then, may come between.
         """
-        options = {"ignores_criteria": self._store.ignores_criteria}
+        ignores = self._store.ignores_criteria
         are_deletes = {action.kind for action in actions} == {"delete"}
         for first, second in ((0, 1), (1, 0)):
-            one = expect(world, apps[first], actions[first], **options)
-            other = expect(one.world, apps[second], actions[second], **options)
+            one = expect(world, apps[first], actions[first], ignores_criteria=ignores)
+            other = expect(one.world, apps[second], actions[second], ignores_criteria=ignores)
             overtaken = _OVERTAKEN | ({one.status} if are_deletes else set())
             for statuses, after in (({other.status}, other.world), (overtaken, one.world)):
                 yield (({one.status}, statuses) if first == 0 else (statuses, {one.status})), after
+        if any(action.identifier and action.kind != "create" for action in actions):
+            one, other = (expect(world, apps[n], actions[n], ignores_criteria=ignores) for n in (0, 1))
+            if _changed(world, one.world).isdisjoint(_changed(world, other.world)):
+                yield ({one.status}, {other.status}), merge(world, [one.world, other.world])
 
     async def _load(self, world: World) -> Names:
         names = Names(f"x{next(self._examples)}-" if self._is_shared else "")
@@ -183,6 +188,11 @@ class Play:
 
     async def _list_state(self, names: Names) -> list[str]:
         return sorted(_describe(*names.read(resource)) for resource in await self._store.list_records(names))
+
+
+def _changed(before: World, after: World) -> set[Key]:
+    """The records that existed before and are other ones afterwards."""
+    return {key for key, versions in before.items() if after[key] != versions}
 
 
 def _require(condition: bool, world: World, asking: Any, asked: Any, **found: Any) -> None:
