@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.authorize import NAMES as AUTHORIZE_ROWS
 from bench.authorize import measure_authorize
 from bench.bodies import Site
+from bench.earlier import compare_with_earlier
 from bench.envoy import find_envoy
 from bench.export import NAME as EXPORT_ROW
 from bench.export import measure_lines
@@ -147,6 +148,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--calibrate", action="store_true", help="compare the peers with each other, without the gateway"
     )
+    parser.add_argument(
+        "--earlier",
+        metavar="COMMIT",
+        help="beside the gateway of that commit; without --only, reads and searches",
+    )
     parser.add_argument("--rounds", type=int, help="undisturbed rounds for each row (5)")
     parser.add_argument("--quiet", type=float, default=0.15, help="cores that others may use in a round (0.15)")
     parser.add_argument("--patience", type=float, default=10, help="seconds to wait for others before a round (10)")
@@ -202,22 +208,27 @@ def _measure_all(arguments: argparse.Namespace, setup: BenchSetup, cores: Cores,
     memory: list[MemoryRow] = []
     failed = 0
     started = time.monotonic()
-    for scenario in select_scenarios(arguments.only, arguments.calibrate):
+    if arguments.earlier:
+        scenarios = compare_with_earlier(arguments.earlier, arguments.only, setup.folder / "earlier")
+    else:
+        scenarios = select_scenarios(arguments.only, arguments.calibrate)
+    for scenario in scenarios:
         say(f"{scenario.name} beside {scenario.peer_name}")
         try:
             rows.append(measure(scenario, setup, cores, upstream, effort))
         except (MissingRequirement, WrongResponse, UnusableRun) as error:
             failed += 1
             say(f"  not measured: {error}")
+    beside_others = not (arguments.calibrate or arguments.earlier)
     for name, peer in OTHER_PEERS.items():
-        if not arguments.calibrate and (not arguments.only or name in arguments.only):
+        if beside_others and (not arguments.only or name in arguments.only):
             say(f"{name} beside {peer}")
             try:
                 rows.append(_measure_other_row(name, setup, cores, effort, arguments.quick))
             except (MissingRequirement, OSError) as error:
                 failed += 1
                 say(f"  not measured: {error}")
-    if not arguments.calibrate and (not arguments.only or set(arguments.only) & set(MEMORY)):
+    if beside_others and (not arguments.only or set(arguments.only) & set(MEMORY)):
         say("memory")
         try:
             memory.extend(measure_memory(setup, cores, arguments.only))
@@ -225,7 +236,7 @@ def _measure_all(arguments: argparse.Namespace, setup: BenchSetup, cores: Cores,
             failed += 1
             say(f"  not measured: {error}")
     say(f"\n{format_table(rows, memory)}\n\n{time.monotonic() - started:.0f} s")
-    is_complete = not (arguments.only or arguments.calibrate or arguments.quick or failed)
+    is_complete = not (arguments.only or not beside_others or arguments.quick or failed)
     output = arguments.output or (LATEST if is_complete else None)
     if output:
         machine: dict[str, object] = {

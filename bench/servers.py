@@ -53,6 +53,8 @@ class Server(ABC):
 
     name: str
     ready_path = "/fhir/metadata"
+    root = ROOT
+    """The folder that it runs in, from which Python takes the gateway."""
 
     def __init__(self, setup: BenchSetup, core: int | None, port: int | None = None) -> None:
         self.setup = setup
@@ -98,7 +100,7 @@ class Server(ABC):
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 self.command() if self._core is None else pin_to_core(self._core, self.command()),
-                cwd=ROOT,
+                cwd=self.root,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

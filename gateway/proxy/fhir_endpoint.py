@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ from gateway.proxy.upstream_trace import open_trace
 from gateway.telemetry.audit_events.request_events import Answer
 from gateway.telemetry.request_record import RequestRecord
 from gateway.telemetry.tracing.spans import SpanName
-from gateway.upstream.caller import Caller, ClientKey
+from gateway.upstream.caller import Caller
 
 _METADATA_PATH = b"/metadata"
 # Whoever is refused for these reasons has to wait a moment, also if it does not want to.
@@ -41,10 +41,10 @@ _NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 class Answers(Protocol):
     """What the requests below one base are answered with."""
 
-    async def answer(
+    def answer(
         self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
-    ) -> FhirResponse:
-        """The response, as far as the grant of `access` permits it. Raises `RequestRefused`."""
+    ) -> Awaitable[FhirResponse]:
+        """The response, to be awaited, as far as the grant of `access` permits it. Raises `RequestRefused`."""
 
     async def metadata(self, request: IncomingRequest, record: RequestRecord) -> FhirResponse:
         """The CapabilityStatement, which needs no token. Raises `RequestRefused`."""
@@ -71,12 +71,14 @@ class FhirProxy:
         method, headers = scope["method"], join_headers(scope["headers"])
         decision_id = f"{self._process_id}-{next(self._counter):x}"
         request_id = choose_request_id(headers.get(b"x-request-id"), decision_id)
-        trace = open_trace(request_id, headers, self._dependencies.tracer)
+        tracer = self._dependencies.tracer
+        trace = open_trace(request_id, headers, tracer)
         client = scope["client"]
         record = RequestRecord(
             method, decision_id, request_id.decode("ascii"), time.time(), client[0] if client else None
         )
-        record.trace_id = trace.trace_id
+        if tracer is not None or trace.context is not None:
+            record.trace_id = trace.trace_id
         path = scope["raw_path"][self._base_length :]
         request = IncomingRequest(method, path, scope["query_string"], headers, receive, trace)
         extensions = scope.get("extensions", _NO_EXTENSIONS)
@@ -98,10 +100,11 @@ class FhirProxy:
             self._report(record, request, started_at)
             raise
         record_response(response, record)
-        kept = keep_event(response, record, self._dependencies.telemetry, self._dependencies.realm)
-        if kept is not response and isinstance(response.body, StreamedBody):
-            await response.body.close()
-        response = kept
+        if self._dependencies.telemetry.keeps_events:
+            kept = keep_event(response, record, self._dependencies.telemetry, self._dependencies.realm)
+            if kept is not response and isinstance(response.body, StreamedBody):
+                await response.body.close()
+            response = kept
         self._add_headers(response, request, record)
         try:
             await send_response(
@@ -129,7 +132,9 @@ class FhirProxy:
     ) -> FhirResponse:
         if request.path == _METADATA_PATH:
             address = of_address(record.remote_address)
-            self._admit(address, scope)
+            reason = self._dependencies.in_progress.admit(address, scope)
+            if reason is not None:
+                raise RequestRefused(reason)
             request.trace.caller = Caller(address, connection.waits)
             return await self._answers.metadata(request, record)
         if self._dependencies.telemetry.refuses_requests:
@@ -145,19 +150,15 @@ class FhirProxy:
             # A new exception: a cached one that is raised repeatedly would accumulate tracebacks.
             raise RequestRefused(access.reason)
         record.access = access
-        if not is_presented_with(access.certificate_thumbprint, scope):
+        if access.certificate_thumbprint is not None and not is_presented_with(access.certificate_thumbprint, scope):
             raise RequestRefused(Reason.TOKEN_CERTIFICATE_MISSING)
         client = (access.issuer, access.client_id)
-        self._admit(client, scope)
-        request.trace.caller = Caller(client, connection.waits)
-        grant = self._dependencies.grants.for_access(access)
-        return await self._answers.answer(request, access, grant, record)
-
-    def _admit(self, client: ClientKey, scope: Scope) -> None:
-        """Count the request as one in progress. Raises `RequestRefused` if the client has too many."""
         reason = self._dependencies.in_progress.admit(client, scope)
         if reason is not None:
             raise RequestRefused(reason)
+        request.trace.caller = Caller(client, connection.waits)
+        grant = self._dependencies.grants.for_access(access)
+        return await self._answers.answer(request, access, grant, record)
 
     async def _resolve_token(self, request: IncomingRequest, record: RequestRecord) -> Access | TokenRefused:
         """Check a token that is not known. Meanwhile the request counts for its address: anybody can send one."""

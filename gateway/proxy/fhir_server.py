@@ -104,7 +104,10 @@ class FhirServer:
             request = self._build_request(upstream_request, trace, question, FHIR_JSON)
             response = await self._exchange.send(request)
             question.status = response.status
-            body = await read_json(response, self.body_limit)
+            head = read_head(response)
+            if not (head.is_readable and head.is_json):
+                await _refuse_unless_json(response, head)
+            body = await response.read(self.body_limit)
         except UpstreamError as error:
             raise failure(error, question) from error
         finally:
@@ -238,13 +241,10 @@ def failure(error: UpstreamError, question: Question | None = None) -> RequestRe
 
 def read_head(response: Response) -> ResponseHead:
     """Read the response head."""
-    is_json, is_uncompressed = False, True
-    for name, value in response.headers:
-        if name == b"content-type":
-            is_json = len(value) <= _MAX_CONTENT_TYPE and _is_json_type(value)
-        elif name == b"content-encoding":
-            is_uncompressed = value == b"identity"
-    return ResponseHead(response.status == 200 and is_uncompressed, is_json)
+    values = dict(response.headers)
+    content_type = values.get(b"content-type", b"")
+    is_json = len(content_type) <= _MAX_CONTENT_TYPE and _is_json_type(content_type)
+    return ResponseHead(response.status == 200 and values.get(b"content-encoding", b"identity") == b"identity", is_json)
 
 
 # Cached: a server uses few content types.
@@ -261,7 +261,10 @@ async def read_json(response: Response, limit: int) -> bytes:
 
 async def _require_json(response: Response) -> None:
     """Close the response and raise `RequestRefused` unless it is readable and has FHIR JSON."""
-    head = read_head(response)
+    await _refuse_unless_json(response, read_head(response))
+
+
+async def _refuse_unless_json(response: Response, head: ResponseHead) -> None:
     if not head.is_readable:
         await refuse_response(response)
     if not head.is_json:

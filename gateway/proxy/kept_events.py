@@ -13,10 +13,13 @@ _LOCATIONS = frozenset({b"location", b"content-location"})
 
 
 def keep_event(response: FhirResponse, record: RequestRecord, telemetry: Telemetry, realm: str) -> FhirResponse:
-    """The response if its events are kept, else a refusal. The record has the facts of the response already."""
-    if telemetry.keeps_events and response.replaced is not None:
+    """The response if its events are kept, else a refusal. The record has the facts of the response already.
+
+    To be called only where the telemetry keeps events.
+    """
+    if response.replaced is not None:
         record.written_patients += tuple(patients_of_tree(response.replaced))
-    if not telemetry.keeps_events or telemetry.keep_event(record, _describe_answer(response)):
+    if telemetry.keep_event(record, _describe_answer(response)):
         return response
     refusal = refusal_response(RequestRefused(Reason.AUDIT_UNAVAILABLE), realm=realm)
     record_response(refusal, record)

@@ -1,6 +1,6 @@
 """The answer to one request of an accepted token, whether it came by itself or in a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -91,13 +91,21 @@ class RequestAnswers:
             entries, dependencies.grants, dependencies.transaction_writes, dependencies.extra_parameters
         )
 
-    async def answer(
+    def answer(
         self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
-    ) -> FhirResponse:
-        """The response, as far as the grant of `access` permits it. Raises `RequestRefused`."""
+    ) -> Awaitable[FhirResponse]:
+        """The response, to be awaited, as far as the grant of `access` permits it. Raises `RequestRefused`.
+
+        What is decided already goes directly to the coroutine that carries it out.
+        """
         known = self._decisions.get(request, access, grant, record.arrived_at)
         if known is not None:
-            return await self._carry_out(*known, request, record)
+            return self._carry_out(*known, request, record)
+        return self._answer_unknown(request, access, grant, record)
+
+    async def _answer_unknown(
+        self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
+    ) -> FhirResponse:
         record.interaction = await self.parse(request)
         return await self._answer_parsed(record.interaction, request, access, grant, record)
 
@@ -119,17 +127,17 @@ class RequestAnswers:
                 raise
         return await self._carry_out(allow, context, request, record)
 
-    async def _carry_out(
+    def _carry_out(
         self, allow: Permitted, context: RequestContext, request: IncomingRequest, record: RequestRecord
-    ) -> FhirResponse:
+    ) -> Awaitable[FhirResponse]:
         record.interaction = context.interaction
         record_permission(context.grant, record)
         if isinstance(allow, Allow):
-            return await self._dependencies.executor.execute(allow, context)
+            return self._dependencies.executor.execute(allow, context)
         if isinstance(allow, AllowBundle):
             execution = self._batches if allow.kind is BundleKind.BATCH else self._transactions
-            return await execution.execute(allow, request, context.access, context.grant, record)
-        return await self._write(allow, request, context, record)
+            return execution.execute(allow, request, context.access, context.grant, record)
+        return self._write(allow, request, context, record)
 
     async def _write(
         self, allow: AllowWrite, request: IncomingRequest, context: RequestContext, record: RequestRecord

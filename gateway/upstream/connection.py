@@ -43,6 +43,7 @@ class Connection(ResponseParser, asyncio.Protocol):
         "_paused",
         "_poll",
         "_response",
+        "_shortest_deadline",
         "_timer",
         "_timer_at",
         "_total_deadline",
@@ -57,6 +58,7 @@ class Connection(ResponseParser, asyncio.Protocol):
         super().__init__()
         self._owner = owner
         self._deadlines = deadlines
+        self._shortest_deadline = min(deadlines.read, deadlines.total)
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
@@ -83,7 +85,8 @@ class Connection(ResponseParser, asyncio.Protocol):
         self.has_received = False
         self.last_read_at = now = loop.time()
         self._total_deadline = now + deadlines.total
-        self._start_timer()
+        if now + self._shortest_deadline < self._timer_at:
+            self._start_timer()
         if len(body) > EAGER_BODY_BYTES:
             self._transport.writelines((head, body))
         else:
@@ -222,7 +225,8 @@ class Connection(ResponseParser, asyncio.Protocol):
         # If the request is not written completely yet, the server would read its rest as the next request.
         is_written = transport is not None and transport.get_write_buffer_size() == 0 and not self._is_sending
         reusable = reusable and is_written
-        self._end_sending()
+        if self._is_sending or self._writable is not None:
+            self._end_sending()
         if not reusable and transport is not None:
             transport.close()
         self._owner.exchange_ended(self, reusable)

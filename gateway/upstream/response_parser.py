@@ -129,12 +129,12 @@ class ResponseParser:
     # Parsing.
 
     def _read_head(self, response: UpstreamResponse, data: bytes) -> None:
-        pending_head = self._pending_head
-        if pending_head:
-            data = pending_head + data
-        end = data.find(_HEAD_END, max(len(pending_head) - 3, 0)) + 4
+        examined = len(self._pending_head)
+        if examined:
+            data = self._pending_head + data
+        end = data.find(_HEAD_END, examined - 3 if examined > 3 else 0) + 4
         if end < 4:
-            self._await_head(data, len(pending_head))
+            self._await_head(data, examined)
             return
         if end > MAX_HEAD_BYTES:
             raise MalformedResponse(_HEAD_TOO_LARGE)

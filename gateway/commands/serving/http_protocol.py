@@ -183,9 +183,11 @@ class BoundedHttpProtocol(TimedHttpProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # uvicorn adds a done callback to the task, which would be another handle for the event loop.
-        running = run_cycle(cast("WholeResponseCycle", cycle), app, self)
+        whole = cast("WholeResponseCycle", cycle)
         # What waited behind another request is begun in the task of that one, and must not have its context.
-        self.tasks.add(self.loop.create_task(running, context=contextvars.Context()))
+        task = self.loop.create_task(run_cycle(whole, app, self), context=contextvars.Context())
+        whole.task = task
+        self.tasks.add(task)
 
     def on_message_complete(self) -> None:
         """The request is complete; the head of another may follow."""
@@ -195,9 +197,7 @@ class BoundedHttpProtocol(TimedHttpProtocol):
     def on_response_complete(self) -> None:
         """A response has been sent: the next request may begin, or the connection is idle."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        if self.memory.is_held_back:
+        if self.memory.is_held_back and not self.transport.is_closing():
             self.memory.is_held_back = False
             if not self.is_shared:
                 self.flow.pause_reading()

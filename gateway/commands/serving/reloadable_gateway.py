@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 
 from gateway.app import Gateway
-from gateway.asgi.types import Receive, Scope, Send
+from gateway.asgi.types import ASGIApplication, Receive, Scope, Send
 
 Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
 
@@ -21,12 +21,11 @@ class ServedGateway:
         self.is_replaced = False
         self.idle = asyncio.Event()
 
-    @contextlib.contextmanager
-    def in_progress(self) -> Iterator[Gateway]:
-        """The gateway, for one request: it is not closed before that has ended."""
+    async def respond(self, application: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request to an application of the gateway, which is not closed before that has ended."""
         self.requests += 1
         try:
-            yield self.gateway
+            await application(scope, receive, send)
         finally:
             self.requests -= 1
             if self.is_replaced and not self.requests:
@@ -52,19 +51,18 @@ class ReloadableGateway:
         """The gateway in force."""
         return self._served.gateway
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass one request on."""
         if scope["type"] != "http":
-            await self._starlette(scope, receive, send)
-            return
-        with self._served.in_progress() as gateway:
-            await gateway(scope, receive, send)
+            return self._starlette(scope, receive, send)
+        served = self._served
+        return served.respond(served.gateway, scope, receive, send)
 
     async def administer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on that came to the admin port."""
         if scope["type"] == "http":
-            with self._served.in_progress() as gateway:
-                await gateway.administer(scope, receive, send)
+            served = self._served
+            await served.respond(served.gateway.administer, scope, receive, send)
 
     def replace(self, following: Gateway) -> ServedGateway:
         """Pass requests to `following` from now on. Returns what was in force, which is to be retired."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,10 +33,10 @@ _MAX_CONCURRENT = 16
 class AnswersRequests(Protocol):
     """What answers a single request."""
 
-    async def answer(
+    def answer(
         self, request: IncomingRequest, access: Access, grant: Grant, record: RequestRecord
-    ) -> FhirResponse:
-        """The response. Raises `RequestRefused`."""
+    ) -> Awaitable[FhirResponse]:
+        """The response, to be awaited. Raises `RequestRefused`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ class EntryAnswers:
         If its AuditEvents cannot be kept, those of the whole Bundle cannot either, and nothing of it leaves.
         """
         record_response(response, record)
-        keep_event(response, record, self._telemetry, self._realm)
+        if self._telemetry.keeps_events:
+            keep_event(response, record, self._telemetry, self._realm)
         record.duration_seconds = time.perf_counter() - started_at
         self._telemetry.add_request(record)
 

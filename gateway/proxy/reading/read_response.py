@@ -34,8 +34,9 @@ def respond_to_read(
 
 def not_modified(validators: tuple[Header, ...], interaction: Interaction) -> FhirResponse | None:
     """The 304 for a client that has what these validators stand for; else None."""
-    conditional_headers = interaction.conditional_headers if isinstance(interaction, Read) else _UNCONDITIONAL
-    if is_not_modified(conditional_headers, validators):
+    if not isinstance(interaction, Read) or interaction.conditional_headers == _UNCONDITIONAL:
+        return None
+    if is_not_modified(interaction.conditional_headers, validators):
         return FhirResponse(304, Reason.PERMITTED, b"", list(validators))
     return None
 

@@ -14,6 +14,9 @@ _TRACESTATE = re.compile(rb"%b(?:[ \t]*,[ \t]*%b){0,31}" % (_MEMBER, _MEMBER))
 _MAX_TRACESTATE = 512
 _SAMPLED, _RANDOM = 1, 2
 
+TRACEPARENT = b"traceparent"
+"""The name of the header that says the trace."""
+
 
 class TraceContext(msgspec.Struct, frozen=True, gc=False):
     """A trace, and the span in it that caused a request. Both headers are well formed."""
@@ -44,13 +47,13 @@ class TraceContext(msgspec.Struct, frozen=True, gc=False):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """The header fields that say it."""
-        traceparent = (b"traceparent", self.traceparent)
+        traceparent = (TRACEPARENT, self.traceparent)
         return (traceparent,) if self.tracestate is None else (traceparent, (b"tracestate", self.tracestate))
 
 
 def read_trace_context(headers: Mapping[bytes, bytes]) -> TraceContext | None:
     """What the client says of its trace, as far as it is well formed. Without `traceparent` the rest means nothing."""
-    traceparent = headers.get(b"traceparent")
+    traceparent = headers.get(TRACEPARENT)
     if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
         return None
     tracestate = headers.get(b"tracestate")

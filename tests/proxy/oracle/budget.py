@@ -8,7 +8,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 # What a sequence of the strategies comes to on average, as measured.
-_REQUESTS_PER_SEQUENCE = 5
+_REQUESTS_PER_SEQUENCE = 4
 # How many requests are asked for by hand; None in CI.
 ASKED_FOR = os.environ.get("ORACLE_REQUESTS")
 

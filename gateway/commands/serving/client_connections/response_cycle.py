@@ -1,5 +1,6 @@
 """One request and its response, which is written in one piece where the application has it whole."""
 
+import asyncio
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,8 @@ class WholeResponseCycle(RequestResponseCycle):
     uvicorn writes head and body separately, which makes two packets, and checks every field separately.
     """
 
+    # In which the application runs. Set before it begins.
+    task: asyncio.Task[None]
     # The client did not send the body in its time.
     is_too_slow = False
     # The client may need a while to take the response.

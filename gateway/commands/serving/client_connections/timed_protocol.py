@@ -93,15 +93,12 @@ class TimedHttpProtocol(HttpToolsProtocol):
 
     # What leaves.
 
-    def give_back(self, place: Any, cycle: WholeResponseCycle) -> None:
+    def give_back_later(self, place: Any) -> None:
         """A request has ended. It stays in progress as long as the client does not take its response."""
-        if cycle.is_large:
-            # Only later has the operating system taken what it takes.
-            self.loop.call_soon(self._give_back_later, place)
-        else:
-            place[0].leave(place[1])
+        # Only later has the operating system taken what it takes.
+        self.loop.call_soon(self._give_back, place)
 
-    def _give_back_later(self, place: Any) -> None:
+    def _give_back(self, place: Any) -> None:
         in_progress, client = place
         if self.flow.write_paused:
             # So nobody fills the memory with responses that are not taken.
@@ -207,9 +204,10 @@ async def run_cycle(cycle: WholeResponseCycle, app: Any, connection: TimedHttpPr
     try:
         await cycle.run_asgi(app)
     finally:
-        task = asyncio.current_task()
-        assert task is not None
-        connection.tasks.discard(task)
-        place = cycle.scope.get(PLACE)
+        connection.tasks.discard(cycle.task)
+        place: Any = cycle.scope.get(PLACE)
         if place is not None:
-            connection.give_back(place, cycle)
+            if cycle.is_large:
+                connection.give_back_later(place)
+            else:
+                place[0].leave(place[1])
