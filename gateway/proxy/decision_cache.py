@@ -44,13 +44,12 @@ class DecisionCache:
         self, request: IncomingRequest, access: Access, grant: Grant, now: float
     ) -> tuple[Allow, RequestContext] | None:
         """The decision on an identical request, and a context for this one. `now`: seconds since the epoch."""
-        entry = self._entries.get((id(grant), request.path, request.query, request.accept))
+        accept = request.accept
+        entry = self._entries.get((id(grant), request.path, request.query, accept))
         if entry is None or not request.is_plain_get():
             return None
         cached, allow = entry
-        return allow, RequestContext(
-            cached.interaction, cached.address, grant, access, request.trace, now, request.accept
-        )
+        return allow, RequestContext(cached.interaction, cached.address, grant, access, request.trace, now, accept)
 
     def put(self, request: IncomingRequest, grant: Grant, context: RequestContext, allow: Allow) -> None:
         """Store the decision, unless it was made under another grant or depends on more than its key.

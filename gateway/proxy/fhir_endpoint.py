@@ -26,10 +26,11 @@ from gateway.proxy.incoming_request import IncomingRequest, choose_request_id, j
 from gateway.proxy.kept_events import keep_event
 from gateway.proxy.record_response import record_response
 from gateway.proxy.request_answers import ProxyDependencies, RequestAnswers
-from gateway.proxy.upstream_trace import open_trace
+from gateway.proxy.upstream_trace import UpstreamTrace, open_trace
 from gateway.telemetry.audit_events.request_events import Answer
 from gateway.telemetry.request_record import RequestRecord
 from gateway.telemetry.tracing.spans import SpanName
+from gateway.telemetry.tracing.trace_context import TRACEPARENT
 from gateway.upstream.caller import Caller
 
 _METADATA_PATH = b"/metadata"
@@ -61,6 +62,7 @@ class FhirProxy:
         self._base_path, self._base_length = base_path, len(base_path)
         self._dependencies = dependencies
         self._answers: Answers = RequestAnswers(dependencies) if answers is None else answers
+        self._keeps_events = dependencies.telemetry.keeps_events
         # A decision id is this process's random prefix and a counter: unique across processes, and cheap.
         self._process_id = secrets.token_hex(6)
         self._counter = itertools.count(1)
@@ -68,19 +70,24 @@ class FhirProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, and report it to telemetry."""
         started_at = time.perf_counter()
-        method, headers = scope["method"], join_headers(scope["headers"])
+        method, fields, client = scope["method"], scope["headers"], scope["client"]
+        headers = dict(fields)
+        if len(headers) != len(fields):
+            headers = join_headers(fields)
         decision_id = f"{self._process_id}-{next(self._counter):x}"
-        request_id = choose_request_id(headers.get(b"x-request-id"), decision_id)
+        sent_id = headers.get(b"x-request-id")
+        request_id = decision_id.encode() if sent_id is None else choose_request_id(sent_id, decision_id)
         tracer = self._dependencies.tracer
-        trace = open_trace(request_id, headers, tracer)
-        client = scope["client"]
+        is_traced = tracer is not None or TRACEPARENT in headers
+        trace = open_trace(request_id, headers, tracer) if is_traced else UpstreamTrace(request_id)
         record = RequestRecord(
             method, decision_id, request_id.decode("ascii"), time.time(), client[0] if client else None
         )
-        if tracer is not None or trace.context is not None:
+        if is_traced:
             record.trace_id = trace.trace_id
-        path = scope["raw_path"][self._base_length :]
-        request = IncomingRequest(method, path, scope["query_string"], headers, receive, trace)
+        request = IncomingRequest(
+            method, scope["raw_path"][self._base_length :], scope["query_string"], headers, receive, trace
+        )
         extensions = scope.get("extensions", _NO_EXTENSIONS)
         connection = extensions.get(CONNECTION) or ConnectionMemory()
         try:
@@ -100,7 +107,7 @@ class FhirProxy:
             self._report(record, request, started_at)
             raise
         record_response(response, record)
-        if self._dependencies.telemetry.keeps_events:
+        if self._keeps_events:
             kept = keep_event(response, record, self._dependencies.telemetry, self._dependencies.realm)
             if kept is not response and isinstance(response.body, StreamedBody):
                 await response.body.close()
@@ -137,7 +144,7 @@ class FhirProxy:
                 raise RequestRefused(reason)
             request.trace.caller = Caller(address, connection.waits)
             return await self._answers.metadata(request, record)
-        if self._dependencies.telemetry.refuses_requests:
+        if self._keeps_events and self._dependencies.telemetry.refuses_requests:
             raise RequestRefused(Reason.AUDIT_UNAVAILABLE)
         now = record.arrived_at
         authorization = request.headers.get(b"authorization")

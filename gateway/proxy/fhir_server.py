@@ -80,6 +80,9 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     is_json: bool
 
 
+_UNREADABLE = ResponseHead(is_readable=False, is_json=False)
+
+
 class WriteAnswer(msgspec.Struct, frozen=True, gc=False):
     """The response to a write that the server carried out. The body is empty unless it is FHIR JSON."""
 
@@ -113,7 +116,8 @@ class FhirServer:
         finally:
             trace.add_answer(question)
         try:
-            check_utf8(body)
+            if not body.isascii():
+                check_utf8(body)
             return remove_white_space(body)
         except MalformedResourceError as error:
             raise RequestRefused(Reason.UPSTREAM_MALFORMED) from error
@@ -242,15 +246,16 @@ def failure(error: UpstreamError, question: Question | None = None) -> RequestRe
 def read_head(response: Response) -> ResponseHead:
     """Read the response head."""
     values = dict(response.headers)
-    content_type = values.get(b"content-type", b"")
-    is_json = len(content_type) <= _MAX_CONTENT_TYPE and _is_json_type(content_type)
-    return ResponseHead(response.status == 200 and values.get(b"content-encoding", b"identity") == b"identity", is_json)
+    content_type, coding = values.get(b"content-type", b""), values.get(b"content-encoding", b"identity")
+    if len(content_type) > _MAX_CONTENT_TYPE or len(coding) > _MAX_CONTENT_TYPE:
+        return _UNREADABLE
+    return _describe_head(response.status, content_type, coding)
 
 
 # Cached: a server uses few content types.
 @lru_cache(256)
-def _is_json_type(content_type: bytes) -> bool:
-    return _JSON_TYPE.fullmatch(content_type) is not None
+def _describe_head(status: int, content_type: bytes, coding: bytes) -> ResponseHead:
+    return ResponseHead(status == 200 and coding == b"identity", _JSON_TYPE.fullmatch(content_type) is not None)
 
 
 async def read_json(response: Response, limit: int) -> bytes:

@@ -59,20 +59,15 @@ class IncomingRequest(msgspec.Struct, gc=False):
 
 def join_headers(fields: list[Header]) -> dict[bytes, bytes]:
     """Header values by name. Repeated fields are joined by commas (RFC 9110 5.3), so that none is overlooked."""
-    headers = dict(fields)
-    if len(headers) == len(fields):
-        return headers
     joined: dict[bytes, bytes] = {}
     for name, value in fields:
         joined[name] = joined[name] + b", " + value if name in joined else value
     return joined
 
 
-def choose_request_id(sent_by_client: bytes | None, decision_id: str) -> bytes:
+def choose_request_id(sent_by_client: bytes, decision_id: str) -> bytes:
     """The request id that the client sent, if it is well formed; else the decision id."""
-    if sent_by_client is not None and _REQUEST_ID.fullmatch(sent_by_client):
-        return sent_by_client
-    return decision_id.encode()
+    return sent_by_client if _REQUEST_ID.fullmatch(sent_by_client) else decision_id.encode()
 
 
 def parse_interaction(

@@ -14,7 +14,7 @@ from gateway.telemetry.tracing.spans import (
     SpanName,
     new_span_id,
 )
-from gateway.telemetry.tracing.trace_context import TRACEPARENT, TraceContext, read_trace_context
+from gateway.telemetry.tracing.trace_context import TraceContext, read_trace_context
 from gateway.telemetry.tracing.tracer import Tracer
 from gateway.upstream.caller import Caller
 from gateway.upstream.exchange_types import Headers, Request, UpstreamError
@@ -101,8 +101,6 @@ class UpstreamTrace(msgspec.Struct, gc=False):
 def open_trace(request_id: bytes, headers: Mapping[bytes, bytes], tracer: Tracer | None) -> UpstreamTrace:
     """The trace of a client request that begins now. Without a `tracer`, the client's goes on, and that is all."""
     if tracer is None:
-        if TRACEPARENT not in headers:
-            return UpstreamTrace(request_id)
         return UpstreamTrace(request_id, context=read_trace_context(headers))
     started = tracer.start(headers)
     if isinstance(started, TraceContext):

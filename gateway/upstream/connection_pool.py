@@ -107,7 +107,8 @@ class ConnectionPool:
         response = connection.start(head, request.body, is_head_request=request.method == b"HEAD")
         if request.content is not None:
             await send_content(connection, response, request.content)
-        await _wait_for_head(response)
+        if response.waiter is not None:
+            await _wait_for_head(response)
         error = response.error
         if error is None:
             return response

@@ -83,7 +83,8 @@ class UpstreamResponse:
     def complete(self) -> None:
         """The body is complete."""
         self.is_complete = True
-        self._wake()
+        if self.waiter is not None:
+            self._wake()
 
     def fail(self, error: UpstreamError) -> None:
         """The exchange failed before the response was complete."""
@@ -101,7 +102,9 @@ class UpstreamResponse:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `ResponseTooLarge` above `limit` bytes, `UpstreamError` if the exchange fails."""
-        self._claim()
+        if self._is_claimed:
+            raise _already_claimed()
+        self._is_claimed = True
         if not self.is_complete:
             await self._collect(limit)
         if self.buffered_bytes > limit:
@@ -111,7 +114,9 @@ class UpstreamResponse:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces. At most about `HIGH_WATER_BYTES` bytes and one socket read wait in memory."""
-        self._claim()
+        if self._is_claimed:
+            raise _already_claimed()
+        self._is_claimed = True
         self._source.begin_stream(self)
         self._pieces = pieces = deque(self._pieces)
         try:
@@ -140,11 +145,6 @@ class UpstreamResponse:
         self._pieces.clear()
         self._source.abandon(self)
 
-    def _claim(self) -> None:
-        if self._is_claimed:
-            raise RuntimeError("The body of this response has already been read, streamed or closed.")
-        self._is_claimed = True
-
     async def _collect(self, limit: int) -> None:
         declared = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
         if declared > limit:
@@ -169,3 +169,7 @@ class UpstreamResponse:
     def _too_large(self, limit: int) -> ResponseTooLarge:
         self.discard()
         return ResponseTooLarge(f"The FHIR server's response is larger than {limit} bytes.")
+
+
+def _already_claimed() -> RuntimeError:
+    return RuntimeError("The body of this response has already been read, streamed or closed.")

@@ -18,6 +18,7 @@ from gateway.asgi.types import Message, Receive, Scope, Send
 from gateway.commands.serving.http_protocol import BoundedHttpProtocol
 from gateway.credentials.development_key import load_or_create_key, public_jwks, sign_access_token
 from gateway.settings.model import Settings
+from gateway.telemetry.audit_events.event_log import AuditEventLog
 from gateway.telemetry.request_record import RequestRecord
 from gateway.telemetry.server_event import ServerEvent
 from gateway.telemetry.telemetry import Telemetry
@@ -35,7 +36,7 @@ class CollectedTelemetry(Telemetry):
     records: list[RequestRecord] = field(default_factory=list, repr=False)
     faults: list[RequestRecord] = field(default_factory=list, repr=False)
     events: list[ServerEvent] = field(default_factory=list, repr=False)
-    _audit_events: None = None
+    _audit_events: AuditEventLog | None = None
 
     def add_request(self, record: RequestRecord) -> None:
         """Collect the record."""
@@ -112,15 +113,17 @@ def _parse_response(received: bytes) -> httpx2.Response:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(upstream: str, folder: Path, /, **settings: Any) -> AsyncIterator[RunningGateway]:
+async def running_gateway(
+    upstream: str, folder: Path, /, *, audit_events: AuditEventLog | None = None, **settings: Any
+) -> AsyncIterator[RunningGateway]:
     """A gateway in front of `upstream` until the block ends. `settings` override the minimal configuration."""
-    async with running_gateways({"": upstream}, folder, **settings) as gateways:
+    async with running_gateways({"": upstream}, folder, audit_events=audit_events, **settings) as gateways:
         yield gateways[""]
 
 
 @contextlib.asynccontextmanager
 async def running_gateways(
-    upstreams: Mapping[str, str], folder: Path, **settings: Any
+    upstreams: Mapping[str, str], folder: Path, *, audit_events: AuditEventLog | None = None, **settings: Any
 ) -> AsyncIterator[dict[str, RunningGateway]]:
     """A gateway in front of each upstream, all on one port; the path of each begins with the upstream's name."""
     port = free_port()
@@ -132,7 +135,8 @@ async def running_gateways(
         dispatcher, gateways = _Dispatcher(), {}
         for name, upstream in upstreams.items():
             base_url = f"{root}/{name}/fhir" if name else f"{root}/fhir"
-            gateways[name] = RunningGateway(base_url, client, CollectedTelemetry(), key_file)
+            telemetry = CollectedTelemetry(_audit_events=audit_events)
+            gateways[name] = RunningGateway(base_url, client, telemetry, key_file)
             gateway = Gateway(_settings(base_url, upstream, jwks_file, settings), gateways[name].telemetry)
             gateways[name].local_gateway = gateway
             dispatcher.gateways[name.encode() or b"fhir"] = gateway

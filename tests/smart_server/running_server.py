@@ -13,6 +13,7 @@ from gateway.app import Gateway
 from gateway.credentials.passwords import hash_password
 from gateway.lasting_parts import LastingParts
 from gateway.settings.model import Settings
+from gateway.telemetry.audit_events.event_log import AuditEventLog
 from tests.proxy.running_gateway import CollectedTelemetry, run_lifespan, serve_on
 from tests.servers.ports import free_port
 from tests.smart_server.person_in_browser import Page, Person
@@ -149,6 +150,7 @@ async def run_smart_server(
     change: Callable[[dict[str, Any]], None] | None = None,
     port: int | None = None,
     admin: LastingAdminParts | None = None,
+    audit_events: AuditEventLog | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Run a gateway with a SMART server. `change` may change its settings; `admin` is for one with an admin port."""
     port = port or free_port()
@@ -161,7 +163,7 @@ async def run_smart_server(
     }
     if change is not None:
         change(settings)
-    seen = CollectedTelemetry()
+    seen = CollectedTelemetry(_audit_events=audit_events)
     validated = Settings.model_validate(settings)
     lasting = LastingParts(validated, admin=admin)
     gateway = Gateway(validated, seen, lasting)

@@ -262,18 +262,18 @@ async def test_browsers_of_the_apps_own_origin_may_use_it(keeping: RunningServer
     assert "PUT" in preflight.headers["access-control-allow-methods"]
 
 
-async def test_the_events_of_a_write_name_the_patient_whom_the_state_is_about(
-    keeping: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # No patient is in the token.
-    app = await state_app(keeping, scope=USER_SCOPE, user="patient")
+async def test_the_events_of_a_write_name_the_patient_whom_the_state_is_about(fhir_server: str, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", ["file"], None, 1024 * 1024)
     events = AuditEventLog(spool, FORMS["in full"], "urn:x", refuses_when_full=True)
-    monkeypatch.setattr(keeping.telemetry, "_audit_events", events)
-    created = await app.request("POST", "/Basic", json=app.body(), headers={"prefer": "return=minimal"})
-    assert (created.status_code, created.content) == (201, b"")
-    path = created.headers["location"].removeprefix(app.url)
-    assert (await app.request("DELETE", path, headers={"if-match": created.headers["etag"]})).status_code == 204
+    async with run_smart_server(fhir_server, change=keep_app_state, audit_events=events) as keeping:
+        # No patient is in the token.
+        app = await state_app(keeping, scope=USER_SCOPE, user="patient")
+        _, position = spool.read("file", max_lines=100, max_bytes=1024 * 1024)
+        spool.advance("file", position)
+        created = await app.request("POST", "/Basic", json=app.body(), headers={"prefer": "return=minimal"})
+        assert (created.status_code, created.content) == (201, b"")
+        path = created.headers["location"].removeprefix(app.url)
+        assert (await app.request("DELETE", path, headers={"if-match": created.headers["etag"]})).status_code == 204
     lines, _ = spool.read("file", max_lines=10, max_bytes=1024 * 1024)
     spool.close()
     entities = [[entity for entity in json.loads(line)["entity"] if "role" in entity] for line in lines]

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextvars
+import math
 import urllib.parse
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.asgi.refusal import RequestRefused, refusal_response
 from gateway.asgi.response import FhirResponse
@@ -74,8 +74,8 @@ class BoundedHttpProtocol(TimedHttpProtocol):
         # Data that ends a request may be a long body. How much of it belongs to the next head is not known.
         if not self._is_complete:
             self._bound_rest(len(data))
-        elif self.is_incomplete:
-            self.end_rest()
+        else:
+            self._rest_due = math.inf
 
     def _bound_rest(self, size: int) -> None:
         if self._is_last:
@@ -97,7 +97,7 @@ class BoundedHttpProtocol(TimedHttpProtocol):
         then, and the connection ends with the last response.
         """
         self._is_last = True
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if self._in_head:
                 cycle.keep_alive = False
@@ -125,7 +125,8 @@ class BoundedHttpProtocol(TimedHttpProtocol):
             self.refuse(_MALFORMED.status, _MALFORMED)
             return
         self._is_last = True
-        self.cycle.keep_alive = False
+        cycle: Any = self.cycle
+        cycle.keep_alive = False
 
     def on_message_begin(self) -> None:
         """A request head begins."""
@@ -150,7 +151,7 @@ class BoundedHttpProtocol(TimedHttpProtocol):
             "http_version": version,
             "server": self.server,
             "client": self.client,
-            "scheme": cast("str", self.scheme),
+            "scheme": self.scheme,
             "method": parser.get_method().decode("ascii"),
             "root_path": "",
             "path": urllib.parse.unquote(path) if "%" in path else path,
@@ -161,7 +162,7 @@ class BoundedHttpProtocol(TimedHttpProtocol):
             "extensions": self._extensions,
         }
         self._in_head, self._head_size = False, 0
-        previous_cycle = cast("RequestResponseCycle | None", self.cycle)
+        previous_cycle = self.cycle
         self.cycle = WholeResponseCycle(
             self.scope,
             self.transport,
@@ -181,23 +182,27 @@ class BoundedHttpProtocol(TimedHttpProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         # uvicorn adds a done callback to the task, which would be another handle for the event loop.
-        whole = cast("WholeResponseCycle", cycle)
         # What waited behind another request is begun in the task of that one, and must not have its context.
-        task = self.loop.create_task(run_cycle(whole, app, self), context=contextvars.Context())
-        whole.task = task
+        task = self.loop.create_task(run_cycle(cycle, app, self), context=contextvars.Context())
+        cycle.task = task
         self.tasks.add(task)
 
     def on_message_complete(self) -> None:
-        """The request is complete; the head of another may follow."""
-        super().on_message_complete()
+        """The request is complete; the head of another may follow. As in uvicorn, but without WebSocket."""
         self._in_head = self._is_complete = True
+        cycle: Any = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """A response has been sent: the next request may begin, or the connection is idle."""
         self.server_state.total_requests += 1
-        if self.memory.is_held_back and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.memory.is_held_back:
             self.memory.is_held_back = False
             if not self.is_shared:
                 self.flow.pause_reading()
@@ -209,17 +214,18 @@ class BoundedHttpProtocol(TimedHttpProtocol):
         """Begin with the next request, or wait for one."""
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self.cycle.response_complete:
-            self.begin_idle()
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._idle_since = self.loop.time()
 
     def expect_no_more(self) -> None:
         """The gateway is about to stop: close the connection with the next response, or with that in progress."""
         self._is_draining = True
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.keep_alive = False
 

@@ -68,7 +68,7 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
             compact = msgspec.json.format(bytes(body), indent=-1)
             if len(_ENCODER.encode(_MEMBERS.decode(compact))) != len(compact):
                 json.loads(compact, object_pairs_hook=_reject_duplicates)
-        if may_hold_resources(body, 1):
+        if text.count(_TYPE_NAME) > 1 or (b"\\" in text and may_hold_resources(text, 1)):
             check_nesting(members)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedResourceError("not one JSON object with each member once") from error
@@ -133,6 +133,14 @@ def read_type_and_id(members: Mapping[str, msgspec.Raw]) -> tuple[str, str] | No
     resource_type = None if raw_type is None else _TYPE_BY_TEXT.get(bytes(raw_type))
     resource_id = read_id(members)
     return None if resource_type is None or resource_id is None else (resource_type, resource_id)
+
+
+def is_resource(members: Mapping[str, msgspec.Raw], resource_type: str, resource_id: str) -> bool:
+    """Whether the resource states this type and this id, both without escapes. The id must be a valid one."""
+    raw_type, raw_id = members.get("resourceType"), members.get("id")
+    if raw_type is None or raw_id is None:
+        return False
+    return _TYPE_BY_TEXT.get(bytes(raw_type)) == resource_type and bytes(raw_id) == b'"%b"' % resource_id.encode()
 
 
 def read_type(members: Mapping[str, msgspec.Raw]) -> str | None:

@@ -1,13 +1,15 @@
 """Lock three for one resource: whether the permission of the request permits it (enforcement.md 1)."""
 
+from itertools import repeat
+
 import msgspec
 
 from gateway.fhir.resources.resource import (
     MalformedResourceError,
     Members,
     decode_members,
+    is_resource,
     read_resource,
-    read_type_and_id,
 )
 from gateway.fhir.resources.version import ResourceVersion, read_version
 from gateway.policy.decision_types import ResourceFilter
@@ -21,7 +23,7 @@ from gateway.policy.permission.unit import VouchedExtent
 _CONTAINER_TYPES = frozenset({"Bundle", "Parameters"})
 # The judgement on these types depends on more than the deciding elements, so it is not cached.
 _UNCACHED_TYPES = _CONTAINER_TYPES | {"Provenance"}
-_ABSENT_MEMBER = msgspec.Raw()
+_ABSENT_MEMBERS = repeat(msgspec.Raw())
 # Thousands of grants may be cached, so each permission keeps a small cache. The resources of a page name few owners.
 _MAX_CACHE_ENTRIES = 64
 # In bytes.
@@ -60,7 +62,7 @@ def judge_read_body(body: bytes, resource_filter: ResourceFilter) -> tuple[bytes
     """
     members, text = read_resource(body)
     version, reference = read_version(members), resource_filter.reference
-    if read_type_and_id(members) != (reference.resource_type, reference.id):
+    if not is_resource(members, reference.resource_type, reference.id):
         return text, False, version
     if reference.version_id is not None and not version.may_be(reference.version_id):
         raise MalformedResourceError("another version than the one that was requested")
@@ -97,7 +99,7 @@ def _cache_key(members: Members, permission: Permission) -> bytes:
 
     An element is a complete JSON value and an absent one is empty, so that two different resources never share a key.
     """
-    return b",".join([members.get(name, _ABSENT_MEMBER) for name in permission.deciding_elements])
+    return b",".join(map(members.get, permission.deciding_elements, _ABSENT_MEMBERS))
 
 
 def _judge_uncached(members: Members, permission: Permission, grant: Grant) -> Judgement:

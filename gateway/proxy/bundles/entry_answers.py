@@ -60,6 +60,7 @@ class EntryAnswers:
     def __init__(self, answers: AnswersRequests, telemetry: Telemetry, realm: str, limits: BundleLimits) -> None:
         self._answers = answers
         self._telemetry = telemetry
+        self._keeps_events = telemetry.keeps_events
         self._realm = realm
         self.limits = limits
 
@@ -125,7 +126,7 @@ class EntryAnswers:
         If its AuditEvents cannot be kept, those of the whole Bundle cannot either, and nothing of it leaves.
         """
         record_response(response, record)
-        if self._telemetry.keeps_events:
+        if self._keeps_events:
             keep_event(response, record, self._telemetry, self._realm)
         record.duration_seconds = time.perf_counter() - started_at
         self._telemetry.add_request(record)
@@ -143,7 +144,7 @@ class EntryAnswers:
             bundle.access,
         )
         record.trace_id = whole.trace_id
-        if self._telemetry.keeps_events:
+        if self._keeps_events:
             record.written_patients = tuple(patients_of_tree(entry.resource))
         return record
 

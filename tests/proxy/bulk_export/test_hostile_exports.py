@@ -28,7 +28,7 @@ from tests.servers.people import B_MARKER
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCOPE = "system/Observation.rs?status=final"
-LIMITS = {"upstream": {"max_verified_body_bytes": 20_000}, "bulk_export": {"max_file_bytes": 2_000_000}}
+LIMITS: dict[str, Any] = {"upstream": {"max_verified_body_bytes": 20_000}, "bulk_export": {"max_file_bytes": 2_000_000}}
 HIDDEN = {"code": {"text": B_MARKER}}
 SHOWN = make_resource("Observation", "shown", status="final")
 
@@ -258,7 +258,7 @@ async def test_a_kick_off_that_fails_is_refused_without_the_servers_words(
 async def test_files_of_a_storage_are_fetched_without_credentials_where_the_operator_names_it(tmp_path: Path) -> None:
     async with exporting_server() as server, exporting_server() as storage:
         root = storage.base_url.removesuffix("/fhir")
-        settings = {
+        settings: dict[str, Any] = {
             "bulk_export": {"file_bases": [f"{root}/fhir/files"]},
             "upstream": {"authentication": {"kind": "bearer", "token": "secret-of-the-gateway"}},
         }

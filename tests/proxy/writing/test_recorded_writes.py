@@ -22,12 +22,14 @@ SCOPE = "system/*.cruds"
 
 
 @contextlib.asynccontextmanager
-async def recording(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[RunningGateway, Spool]]:
+async def recording(folder: Path) -> AsyncIterator[tuple[RunningGateway, Spool]]:
     spool = Spool(folder / "spool", ["file"], None, 1024 * 1024)
-    async with binary_server() as server, running_gateway(server.base_url, folder) as gateway:
+    events = AuditEventLog(spool, FORMS["in full"], "urn:x", refuses_when_full=True)
+    async with (
+        binary_server() as server,
+        running_gateway(server.base_url, folder, audit_events=events) as gateway,
+    ):
         fill_with_binaries(server)
-        events = AuditEventLog(spool, FORMS["in full"], "urn:x", refuses_when_full=True)
-        monkeypatch.setattr(gateway.telemetry, "_audit_events", events)
         yield gateway, spool
     spool.close()
 
@@ -52,23 +54,22 @@ WRITES: dict[str, tuple[str, str, Any, dict[str, str], list[str]]] = {
 @pytest.mark.parametrize(("method", "path", "body", "headers", "patients"), WRITES.values(), ids=WRITES)
 async def test_the_event_names_the_patients_of(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     method: str,
     path: str,
     body: Any,
     headers: dict[str, str],
     patients: list[str],
 ) -> None:
-    async with recording(tmp_path, monkeypatch) as (gateway, spool):
+    async with recording(tmp_path) as (gateway, spool):
         response = await write(gateway, method, path, body, SCOPE, prefer="return=minimal", **headers)
         assert response.status_code < 300, response.text
         assert sorted(patients_of(spool)) == patients
 
 
-async def test_the_events_of_a_transaction_do_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_events_of_a_transaction_do_too(tmp_path: Path) -> None:
     entry = {"request": {"method": "DELETE", "url": "Observation/o-b"}}
     bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
-    async with recording(tmp_path, monkeypatch) as (gateway, spool):
+    async with recording(tmp_path) as (gateway, spool):
         response = await write(gateway, "POST", "", bundle, SCOPE)
         assert response.status_code == 200, response.text
         assert "pat-b" in patients_of(spool)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -42,6 +42,9 @@ class TimedHttpProtocol(HttpToolsProtocol):
     So the bounds cost a request nothing: it makes no timer, and notes a time only where something is missing.
     """
 
+    # The request in progress, or the last one.
+    cycle: WholeResponseCycle | None  # type: ignore[assignment]  # uvicorn's own is of any kind
+    scheme: str  # type: ignore[assignment]  # set with the connection
     # When the client connected or got its last response; infinite while a request is in progress.
     _idle_since = math.inf
     _has_sent = False
@@ -73,11 +76,6 @@ class TimedHttpProtocol(HttpToolsProtocol):
 
     # What arrives.
 
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether a part of a head or of a body has arrived, and not the rest."""
-        return self._rest_due != math.inf
-
     def expect_rest(self, size: int, *, is_body: bool) -> None:
         """So many bytes have arrived, and the head or the body is not complete."""
         bounds = self.client_connections.bounds
@@ -86,10 +84,6 @@ class TimedHttpProtocol(HttpToolsProtocol):
             self._rest_due = self.loop.time() + (bounds.transfer if is_body else bounds.head)
         if is_body:
             self._rest_due += size / bounds.bytes_per_second
-
-    def end_rest(self) -> None:
-        """Nothing is missing."""
-        self._rest_due = math.inf
 
     # What leaves.
 
@@ -141,10 +135,6 @@ class TimedHttpProtocol(HttpToolsProtocol):
         self._idle_since = math.inf
         self._has_sent = True
 
-    def begin_idle(self) -> None:
-        """The client has its response, and no other request waits."""
-        self._idle_since = self.loop.time()
-
     def idle_since(self) -> float | None:
         """See `ClientConnection`."""
         is_idle = self.loop.time() - self._idle_since > _MAY_STILL_SEND and self._unsent_due == math.inf
@@ -171,7 +161,7 @@ class TimedHttpProtocol(HttpToolsProtocol):
         return None
 
     def _look_at_rest(self, now: float, interval: float) -> Ended | None:
-        cycle = cast("WholeResponseCycle | None", self.cycle)
+        cycle = self.cycle
         if cycle is not None and (self.flow.read_paused or cycle.waiting_for_100_continue):
             # It is the gateway that does not read.
             self._rest_due += interval
