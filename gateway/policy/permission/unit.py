@@ -68,6 +68,18 @@ class Unit:
     record_rules: tuple[BoundRule, ...] = ()
 
     @property
+    def reach(self) -> Everything | CompartmentSet | Reference:
+        """Whose records the unit is about, whatever their type: of everybody, of some compartments, or one record."""
+        match self.extent:
+            case Everything():
+                return self.extent
+            case FhirUserExtent(reference):
+                return reference
+            case CompartmentExtent() | SharedTypeExtent() | VouchedExtent():
+                return self.extent.compartments
+        assert_never(self.extent)
+
+    @property
     def covers_whole_type(self) -> bool:
         """Whether the unit permits every resource of the type."""
         return self.is_unconstrained and not self.record_rules

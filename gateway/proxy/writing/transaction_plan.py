@@ -17,7 +17,7 @@ from gateway.fhir.request.content import JsonPatch, WrittenContent, WrittenResou
 from gateway.fhir.request.interaction import Write, WriteKind
 from gateway.fhir.request_error import RequestError
 from gateway.fhir.resources.resource import MalformedResourceError
-from gateway.policy.decision_types import AllowWrite, Deny, UpstreamWrite
+from gateway.policy.decision_types import AllowWrite, Deny, SearchFilter, UpstreamWrite
 from gateway.policy.reasons import Reason
 from gateway.policy.writing.judged_write import JudgedWrite
 from gateway.policy.writing.new_state import NewState, prepare_content
@@ -109,6 +109,21 @@ class EntryNames:
         known = write.reference
         return known or Reference(write.allow.write.resource_type, f"{self._token}-{write.index}")
 
+    def may_mean_found(self, write: PlannedWrite) -> bool:
+        """Whether the name of a create may come to mean what the server finds, if somebody else is quicker.
+
+        Other entries were judged to refer to what is created. They may refer to what is found as well if the scopes
+        that find it and those that write all have one reach.
+        """
+        condition = write.allow.condition
+        if not write.name or condition is None:
+            return True
+        found = condition.response_filter
+        permissions = [one.allow.permission for one in self._writes]
+        if isinstance(found, SearchFilter) and found.match_permission is not None:
+            permissions.append(found.match_permission)
+        return len({unit.reach for permission in permissions for unit in permission.units}) == 1
+
     def list_records(self) -> dict[Reference, Mapping[str, Any] | None]:
         """The resources of the Bundle to which others may refer: as stored, or as they are to be created."""
         records: dict[Reference, Mapping[str, Any] | None] = {}
@@ -189,7 +204,7 @@ def _build_entry(write: PlannedWrite, sent: UpstreamWrite, names: EntryNames) ->
         request["ifMatch"] = f'W/"{sent.if_match}"'
     if sent.if_none_match:
         request["ifNoneMatch"] = "*"
-    if write.is_conditional_create:
+    if write.is_conditional_create and names.may_mean_found(write):
         request["ifNoneExist"] = write.allow.if_none_exist
     if sent.method == "DELETE":
         return {"request": request}

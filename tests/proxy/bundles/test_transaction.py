@@ -80,6 +80,31 @@ async def test_a_condition_is_resolved_before_anything_is_sent(pair: Pair) -> No
     assert len(conditions) == 2
 
 
+@pytest.mark.parametrize(
+    ("scope", "condition"),
+    [
+        pytest.param("patient/*.cruds", "patient=Patient/pat-a&identifier=urn:x%7C9", id="one patient"),
+        pytest.param("system/*.cruds", "identifier=urn:x%7C9", id="everybody"),
+        pytest.param("patient/Observation.c patient/Encounter.c system/Encounter.s", None, id="more than is written"),
+        pytest.param("patient/Observation.c system/Encounter.cs", None, id="more than by what refers to it"),
+    ],
+)
+async def test_what_is_found_in_place_of_a_named_create_is_in_the_reach_of_what_refers_to_it(
+    pair: Pair, scope: str, condition: str | None
+) -> None:
+    gateway, server = pair
+    response = await send_bundle(
+        gateway,
+        "transaction",
+        entry("POST", "Encounter", encounter(), URN, ifNoneExist="identifier=urn:x|9"),
+        entry("POST", "Observation", observation(encounter=at(URN))),
+        scope=scope,
+    )
+    assert statuses(response) == [201, 201]
+    (sent,) = server.transactions
+    assert sent["entry"][0]["request"].get("ifNoneExist") == condition
+
+
 async def test_a_conditional_update_is_sent_by_id_and_version(pair: Pair) -> None:
     gateway, server = pair
     known = {"identifier": [{"system": "urn:x", "value": "1"}]}
