@@ -16,6 +16,8 @@ from gateway.smart_server.dependencies import Dependencies
 from gateway.telemetry.server_event import EventKind
 
 SECRET_MEMBERS = frozenset({"client_secret", "client_secret_hash"})
+# Each time somebody else was quicker.
+_MAX_ATTEMPTS = 16
 STATE_MEMBERS = frozenset({"disabled", "registered_at", "self_registered"})
 """The members of a stored entry that only the gateway sets."""
 
@@ -78,11 +80,29 @@ class ClientRegistration:
         merged = {**kept, **{name: value for name, value in changes.items() if name not in STATE_MEMBERS}}
         checked = await self._check_entry({name: value for name, value in merged.items() if value is not None})
         entry = {**_state_of(stored), **checked.members, "disabled": disabled}
-        await self._dependencies.storage.registrations.put_client(client_id, entry)
+        await self.replace(client_id, stored, entry)
         if disabled:
             await self._dependencies.storage.ends.end_client(client_id)
         self._dependencies.record_event(EventKind.CLIENT_UPDATED, client_id=client_id, reason=reason)
         return checked.registered()
+
+    async def replace(self, client_id: str, stored: dict[str, Any], entry: dict[str, Any]) -> None:
+        """Store a new entry in the place of the one that it was made from.
+
+        Raises `AdminRequestError` if somebody else was quicker: what they changed, or that they have disabled or
+        removed the app, would be undone.
+        """
+        if not await self._dependencies.storage.registrations.replace_client(client_id, stored, entry):
+            raise AdminRequestError(409, f"The client {client_id!r} was changed meanwhile. Look at it again.")
+
+    async def disable(self, client_id: str) -> None:
+        """Refuse the client from now on, whatever others change meanwhile. Raises `AdminRequestError`."""
+        for _ in range(_MAX_ATTEMPTS):
+            stored = await self.find_registered(client_id)
+            registrations = self._dependencies.storage.registrations
+            if await registrations.replace_client(client_id, stored, {**stored, "disabled": True}):
+                return
+        raise AdminRequestError(409, f"The client {client_id!r} is being changed again and again.")
 
     async def find_registered(self, client_id: str) -> dict[str, Any]:
         """The stored entry of a client that was registered while the gateway runs. Raises `AdminRequestError`."""

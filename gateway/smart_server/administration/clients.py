@@ -97,10 +97,8 @@ class ManagedClients:
 
     async def disable(self, client_id: str) -> None:
         """Refuse the client from now on, and end everything that was granted to it."""
-        storage = self._dependencies.storage
-        entry = await self._registration.find_registered(client_id)
-        await storage.registrations.put_client(client_id, {**entry, "disabled": True})
-        await storage.ends.end_client(client_id)
+        await self._registration.disable(client_id)
+        await self._dependencies.storage.ends.end_client(client_id)
         self._dependencies.record_event(EventKind.CLIENT_DISABLED, client_id=client_id)
 
     async def enable(self, client_id: str) -> None:
@@ -110,9 +108,8 @@ class ManagedClients:
     async def remove(self, client_id: str) -> None:
         """Remove the client, and end everything that was granted to it."""
         storage = self._dependencies.storage
-        entry = await self._registration.find_registered(client_id)
         # Disabled first: until everything has ended, nothing more is granted, and an interruption can be repeated.
-        await storage.registrations.put_client(client_id, {**entry, "disabled": True})
+        await self._registration.disable(client_id)
         await storage.ends.end_client(client_id)
         await storage.registrations.remove_client(client_id)
         self._dependencies.record_event(EventKind.CLIENT_REMOVED, client_id=client_id, reason="administrator")
@@ -122,7 +119,7 @@ class ManagedClients:
         entry = await self._registration.find_registered(client_id)
         if entry.get("self_registered") is not True:
             raise AdminRequestError(409, f"The client {client_id!r} did not register itself, or was reviewed before.")
-        await self._dependencies.storage.registrations.put_client(client_id, {**entry, "self_registered": False})
+        await self._registration.replace(client_id, entry, {**entry, "self_registered": False})
         self._dependencies.record_event(EventKind.CLIENT_APPROVED, client_id=client_id)
 
     async def rotate_secret(self, client_id: str) -> str:

@@ -122,7 +122,7 @@ class ManagedUsers:
             raise AdminRequestError(400, f"{unknown[0]}: cannot be changed here; name, fhir_user and roles can")
         previous = await self._find_added_user({"user": username})
         entry = await _read_entry({**previous.model_dump(), **changes})
-        await self._dependencies.storage.registrations.put_user(entry)
+        await self._replace(previous, entry)
         if _sign_in(previous) != _sign_in(entry):
             await self._dependencies.storage.ends.end_user(username)
         self._dependencies.record_event(EventKind.USER_UPDATED, subject=username)
@@ -159,7 +159,7 @@ class ManagedUsers:
         changed = user.model_dump(exclude={"password_hash"})
         changed |= {name: members[name] for name in ("password", "password_hash") if name in members}
         entry = await _read_entry(changed)
-        await self._dependencies.storage.registrations.put_user(entry)
+        await self._replace(user, entry)
         return await self._end(_as_named(entry), EventKind.PASSWORD_SET)
 
     async def end(self, members: Mapping[str, Any]) -> NamedUser:
@@ -185,6 +185,11 @@ class ManagedUsers:
         if user.is_local and not is_disabled and await self._dependencies.users.find_entry(user.name) is None:
             raise AdminRequestError(404, f"There is no local user {user.name!r}; name the provider of another user.")
         return user
+
+    async def _replace(self, previous: LocalUserEntry, entry: LocalUserEntry) -> None:
+        """Store a user in the place of what they were made from. Raises `AdminRequestError` if that is gone."""
+        if not await self._dependencies.storage.registrations.replace_user(previous, entry):
+            raise AdminRequestError(409, f"The user {entry.username!r} was changed meanwhile. Look at them again.")
 
     async def _find_added_user(self, members: Mapping[str, Any]) -> LocalUserEntry:
         """The local user that was added while the gateway runs."""

@@ -26,6 +26,10 @@ class Registrations:
         await self._store.put(store_keys.CLIENT + client_id, encode(entry), None)
         await self._store.add_member(store_keys.CLIENT_IDS, client_id, None)
 
+    async def replace_client(self, client_id: str, expected: dict[str, Any], entry: dict[str, Any]) -> bool:
+        """Replace the entry of a client. Return False if it is not `expected` any more: then nothing is changed."""
+        return await self._replace(store_keys.CLIENT + client_id, expected, entry)
+
     async def get_client(self, client_id: str) -> dict[str, Any] | None:
         """The entry of a client."""
         return decode(await self._store.get(store_keys.CLIENT + client_id), dict)
@@ -43,6 +47,16 @@ class Registrations:
         """Add a user or replace them."""
         await self._store.put(store_keys.USER + user.username, encode(user.model_dump()), None)
         await self._store.add_member(store_keys.USERNAMES, user.username, None)
+
+    async def replace_user(self, expected: LocalUserEntry, user: LocalUserEntry) -> bool:
+        """Replace a user. Return False if they are not `expected` any more: then nothing is changed."""
+        return await self._replace(store_keys.USER + user.username, expected.model_dump(), user.model_dump())
+
+    async def _replace(self, key: str, expected: dict[str, Any], entry: dict[str, Any]) -> bool:
+        stored = await self._store.get(key)
+        if stored is None or decode(stored, dict) != decode(encode(expected), dict):
+            return False
+        return await self._store.replace(key, stored, encode(entry), None)
 
     async def remove_client(self, client_id: str) -> None:
         """Remove a client. The entry goes last, so that an interrupted removal can be repeated."""

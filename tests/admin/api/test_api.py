@@ -1,5 +1,6 @@
 """The API of the admin port: who may call it, what it answers, and what it leaves in the audit log."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -185,6 +186,31 @@ async def test_an_app_is_registered_changed_tried_and_removed(admin: RunningAdmi
         EventKind.CLIENT_REGISTERED, EventKind.CLIENT_UPDATED, EventKind.CLIENT_UPDATED, EventKind.LAUNCHED,
         EventKind.CLIENT_DISABLED, EventKind.CLIENT_UPDATED, EventKind.CLIENT_REMOVED,
     ]  # fmt: skip
+
+
+async def test_an_app_that_is_disabled_while_its_secret_is_replaced_stays_disabled(admin: RunningAdmin) -> None:
+    assert (await admin.call("POST", "/clients", APP)).status_code == 201
+    # Hashing the new secret takes longer than the change of somebody else.
+    rotated, disabled = await asyncio.gather(
+        admin.call("POST", "/clients/new-app/secret"), admin.call("POST", "/clients/new-app/disable")
+    )
+    assert disabled.status_code == 204
+    assert rotated.status_code in {201, 409}
+    assert (await admin.call("GET", "/clients/new-app")).json()["summary"]["disabled"] is True
+    assert (await admin.call("DELETE", "/clients/new-app")).status_code == 204
+
+
+async def test_a_user_who_is_changed_while_their_password_is_replaced_is_both_or_one_is_told(
+    admin: RunningAdmin,
+) -> None:
+    user = {"username": "newcomer", "name": "Nora New", "password": "a good password", "roles": ["staff"]}
+    assert (await admin.call("POST", "/users", user)).status_code == 201
+    password = admin.call("POST", "/users/newcomer/password", {"password": "another good password"})
+    changed, renamed = await asyncio.gather(password, admin.call("PATCH", "/users/newcomer", {"name": "Nora Old"}))
+    name = (await admin.call("GET", "/users/newcomer")).json()["name"]
+    assert (name == "Nora Old") == renamed.is_success
+    assert changed.is_success or changed.status_code == 409
+    assert (await admin.call("DELETE", "/users/newcomer")).status_code == 204
 
 
 async def test_a_client_id_may_be_a_url(admin: RunningAdmin) -> None:
