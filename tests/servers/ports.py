@@ -8,7 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-__all__ = ["PORTS", "free_port", "free_ports"]
+__all__ = ["PORTS", "free_port", "free_ports", "next_free"]
 
 PORTS = range(21_000, 30_000)
 """Below the ports that a kernel gives to outgoing connections (32768 and up on Linux, 49152 and up elsewhere).
@@ -29,7 +29,7 @@ def free_port() -> int:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         last = int(file.read() or PORTS.start)
-        port = _next_free(last)
+        port = next_free(last)
         file.truncate(0)
         file.write(str(port))
     return port
@@ -40,7 +40,8 @@ def free_ports(count: int) -> list[int]:
     return [free_port() for _ in range(count)]
 
 
-def _next_free(last: int) -> int:
+def next_free(last: int) -> int:
+    """The first port behind `last` that nothing listens on. Raises `OSError` if there is none."""
     for step in range(1, len(PORTS) + 1):
         port = PORTS[(last - PORTS.start + step) % len(PORTS)]
         if _is_free(port):
