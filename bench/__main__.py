@@ -236,7 +236,7 @@ def _measure_all(arguments: argparse.Namespace, setup: BenchSetup, cores: Cores,
             failed += 1
             say(f"  not measured: {error}")
     say(f"\n{format_table(rows, memory)}\n\n{time.monotonic() - started:.0f} s")
-    is_complete = not (arguments.only or not beside_others or arguments.quick or failed)
+    is_complete = beside_others and not (arguments.only or arguments.quick or failed)
     output = arguments.output or (LATEST if is_complete else None)
     if output:
         machine: dict[str, object] = {

@@ -116,8 +116,7 @@ class FhirServer:
         finally:
             trace.add_answer(question)
         try:
-            if not body.isascii():
-                check_utf8(body)
+            check_utf8(body)
             return remove_white_space(body)
         except MalformedResourceError as error:
             raise RequestRefused(Reason.UPSTREAM_MALFORMED) from error

@@ -46,7 +46,7 @@ from gateway.proxy.incoming_request import (
     parse_written_content,
     read_body,
 )
-from gateway.proxy.record_response import record_refusal
+from gateway.proxy.record_response import record_permission, record_refusal
 from gateway.proxy.request_context import RequestContext
 from gateway.proxy.search_and_history.sealed_links import SealedLinks
 from gateway.proxy.writing.binary_upload import open_upload, without_representation
@@ -100,10 +100,7 @@ class RequestAnswers:
         """
         known = self._decisions.get(request, access, grant, record.arrived_at)
         if known is not None:
-            allow, context = known
-            record.interaction = context.interaction
-            record.decision, record.grant = Reason.PERMITTED, grant
-            return self._dependencies.executor.execute(allow, context)
+            return self._carry_out(*known, request, record)
         return self._answer_unknown(request, access, grant, record)
 
     async def _answer_unknown(
@@ -134,8 +131,7 @@ class RequestAnswers:
         self, allow: Permitted, context: RequestContext, request: IncomingRequest, record: RequestRecord
     ) -> Awaitable[FhirResponse]:
         record.interaction = context.interaction
-        # The policy lets the request through, under this grant.
-        record.decision, record.grant = Reason.PERMITTED, context.grant
+        record_permission(context.grant, record)
         if isinstance(allow, Allow):
             return self._dependencies.executor.execute(allow, context)
         if isinstance(allow, AllowBundle):

@@ -68,7 +68,7 @@ def read_resource(body: bytes | msgspec.Raw) -> tuple[Members, bytes]:
             compact = msgspec.json.format(bytes(body), indent=-1)
             if len(_ENCODER.encode(_MEMBERS.decode(compact))) != len(compact):
                 json.loads(compact, object_pairs_hook=_reject_duplicates)
-        if text.count(_TYPE_NAME) > 1 or (b"\\" in text and may_hold_resources(text, 1)):
+        if may_hold_resources(text, 1):
             check_nesting(members)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedResourceError("not one JSON object with each member once") from error

@@ -24,10 +24,9 @@ def respond_to_read(
 ) -> FhirResponse:
     """The body of a permitted read with the validators of the version that it states; 304 if the client has it."""
     validators = build_validators(version)
-    if isinstance(interaction, Read) and interaction.conditional_headers != _UNCONDITIONAL:
-        unmodified = not_modified(validators, interaction)
-        if unmodified is not None:
-            return unmodified
+    unmodified = not_modified(validators, interaction)
+    if unmodified is not None:
+        return unmodified
     response = FhirResponse(200, Reason.PERMITTED, body, [*headers, *validators])
     response.kept = 1
     return response
@@ -35,8 +34,9 @@ def respond_to_read(
 
 def not_modified(validators: tuple[Header, ...], interaction: Interaction) -> FhirResponse | None:
     """The 304 for a client that has what these validators stand for; else None."""
-    conditional_headers = interaction.conditional_headers if isinstance(interaction, Read) else _UNCONDITIONAL
-    if is_not_modified(conditional_headers, validators):
+    if not isinstance(interaction, Read) or interaction.conditional_headers == _UNCONDITIONAL:
+        return None
+    if is_not_modified(interaction.conditional_headers, validators):
         return FhirResponse(304, Reason.PERMITTED, b"", list(validators))
     return None
 
